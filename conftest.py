@@ -1,0 +1,57 @@
+"""Options, markers and the plugin list; nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fixtures.evidence import MODULES
+
+pytest_plugins = ["fixtures.plugin", *MODULES, "reports.plugin", "reports.allure_adapter"]
+
+MARKERS = (
+    "smoke: the verification checklist, for a release engineer",
+    "nightly: every row of the guide and the vendor audit, on all profiles",
+    "audit: what the base URL and a key alone can show of a vendor",
+    "selftest: the suite proven; needs no pair",
+    "requirement(id): the row of the guide or of the audit's table that a check judges",
+    "live_only(reason): what a recording cannot show",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The suite's own options. pytest's `--strict` makes weaker levels count as failures too."""
+    group = parser.getgroup("conformance")
+    group.addoption(
+        "--pair",
+        choices=("recorded", "live", "record"),
+        help="what to judge: a recording (default), the live pair, or the live pair while recording it",
+    )
+    group.addoption("--recording", type=Path, metavar="DIR", help="the recording to judge or to make")
+    group.addoption("--evidence", type=Path, metavar="DIR", help="judge a finished run's evidence again")
+    group.addoption("--provenance", type=Path, metavar="FILE", help="what a new recording is taken from")
+    group.addoption(
+        "--profile", action="append", metavar="NAME|PATH", help="a profile to judge under; repeatable"
+    )
+    group.addoption(
+        "--allow-writes", action="store_true", help="let a live run create objects of its own and remove them"
+    )
+    group.addoption(
+        "--allow-destructive",
+        action="store_true",
+        help="the Dify workspace is disposable: let ERR-02 take the plugin away and install it again",
+    )
+    group.addoption(
+        "--report-dir",
+        type=Path,
+        default=Path("reports/out"),
+        metavar="DIR",
+        help="where conformance.json, conformance.md and the evidence go",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)

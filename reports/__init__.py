@@ -1,0 +1,1 @@
+"""What a run leaves: the terminal's summary, the conformance report, Allure results."""

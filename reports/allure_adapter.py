@@ -1,0 +1,1 @@
+"""Collects verdicts in the controller."""

@@ -1,0 +1,216 @@
+"""The conformance report: every verdict with its evidence, as JSON for machines and Markdown for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fixtures.diagnosis import LAYERS
+from fixtures.tape import write_atomically
+from fixtures.verdict import CONFORMANT, NOT_CONFORMANT, Verdict, counts
+from suites.guide import guide
+from suites.requirements import requirements
+
+SCHEMA = Path(__file__).parent / "conformance.schema.json"
+TROUBLE = ("fail", "error", "unverified", "blocked", "warn", "not_run")
+"""Outcomes that want a reader's attention, the gravest first."""
+
+
+@dataclass(frozen=True)
+class Spending:
+    """Requests and tokens of a run, each acting step counted once."""
+
+    gateway: int = 0
+    dify: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run's conclusion. `pair` is LIVE or RECORDED; `software` names both sides; `left_behind` lists
+    what the run created and could not remove."""
+
+    pair: str
+    run_id: str
+    judged_at: str
+    taken_at: str
+    suite_commit: str
+    command: str
+    edition: str
+    profiles: Sequence[str]
+    exit_code: int
+    complete: bool
+    spending: Spending
+    verdicts: Sequence[Verdict]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    software: Mapping[str, str] = field(default_factory=dict)
+    left_behind: Sequence[str] = ()
+
+    @property
+    def conclusion(self) -> str:
+        """The conclusion in words; only a live pair can be called conformant."""
+        if self.exit_code == CONFORMANT:
+            return "CONFORMANT" if self.pair == "LIVE" else "HOLDS (on this recording)"
+        return "NOT CONFORMANT" if self.exit_code == NOT_CONFORMANT else "COULD NOT JUDGE"
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain data, as `conformance.schema.json` describes it."""
+        return {
+            "schema": "conformance/1",
+            "pair": self.pair,
+            "conclusion": self.conclusion,
+            "exit_code": self.exit_code,
+            "run_id": self.run_id,
+            "judged_at": self.judged_at,
+            "evidence_taken_at": self.taken_at,
+            "suite_commit": self.suite_commit,
+            "command": self.command,
+            "edition": self.edition,
+            "profiles": list(self.profiles),
+            "software": dict(self.software),
+            "provenance": dict(self.provenance),
+            "complete": self.complete,
+            "totals": {
+                "requests": {"gateway": self.spending.gateway, "dify": self.spending.dify},
+                "tokens": self.spending.tokens,
+                "verdicts": counts(self.verdicts),
+            },
+            "causes": [cause.to_data() for cause in causes(self.verdicts)],
+            "left_behind": list(self.left_behind),
+            "verdicts": [verdict.to_data() for verdict in self.verdicts],
+        }
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One root cause with everything that it explains."""
+
+    layer: str
+    guide_row: str
+    cause: str
+    fix: str
+    verdicts: Sequence[Verdict]
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain data for the report."""
+        return {
+            "layer": self.layer,
+            "guide_row": self.guide_row,
+            "cause": self.cause,
+            "fix": self.fix,
+            "explains": [
+                {"requirement": each.requirement, "check": each.check, "profile": each.profile, "outcome": each.outcome}
+                for each in self.verdicts
+            ],
+        }
+
+
+def causes(verdicts: Sequence[Verdict]) -> list[Cause]:
+    """Everything that is not well, grouped by its cause; required failures and lower layers first."""
+    groups: dict[tuple[str, str, str, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.outcome in TROUBLE:
+            text = verdict.cause or verdict.reason
+            groups.setdefault((verdict.layer, verdict.guide_row, text, verdict.fix), []).append(verdict)
+    found = [Cause(*key, sorted(group, key=_gravity)) for key, group in groups.items()]
+    return sorted(found, key=lambda each: (_gravity(each.verdicts[0])[0] > 3, LAYERS.index(each.layer), -len(each.verdicts)))
+
+
+def _gravity(verdict: Verdict) -> tuple[int, str, str]:
+    return TROUBLE.index(verdict.outcome), verdict.requirement, verdict.profile
+
+
+def write(report: Report, folder: Path) -> None:
+    """Write `conformance.json` and `conformance.md`, each in one move."""
+    data = json.dumps(report.to_data(), ensure_ascii=False, indent=1)
+    write_atomically(folder / "conformance.json", data.encode())
+    write_atomically(folder / "conformance.md", markdown(report).encode())
+
+
+def markdown(report: Report) -> str:
+    """The report for people."""
+    totals = ", ".join(f"{number} {outcome}" for outcome, number in counts(report.verdicts).items())
+    lines = [
+        f"# {report.pair}: {report.conclusion}",
+        "",
+        f"- evidence taken {report.taken_at}, judged {report.judged_at}, run `{report.run_id}`",
+        f"- guide edition {report.edition}, profiles {', '.join(report.profiles)}",
+        f"- suite commit `{report.suite_commit}`, command `{report.command}`",
+        f"- {totals or 'no verdict'}" + ("" if report.complete else " (a part of the suite was selected)"),
+        f"- requests: {report.spending.gateway} to the gateway, {report.spending.dify} to Dify;"
+        f" {report.spending.tokens} tokens",
+    ]
+    lines += [f"- {name}: {version}" for name, version in report.software.items()]
+    if statement := report.provenance.get("statement"):
+        lines += ["", f"> {' '.join(str(statement).split())}"]
+    found = causes(report.verdicts)
+    if found:
+        lines += ["", "## What is not well"]
+    for number, cause in enumerate(found, 1):
+        lines += ["", f"### {number}. {cause.layer}{f' ({cause.guide_row})' if cause.guide_row else ''}", ""]
+        lines += [f"- likely cause: {_cell(cause.cause)}"]
+        lines += [f"- fix: {_cell(cause.fix)}"] if cause.fix else []
+        lines += [f"- {each.outcome} {_name(each)}: {_cell(each.reason)}" for each in cause.verdicts]
+    if report.left_behind:
+        lines += ["", "## Left behind: remove by hand", "", *(f"- {_cell(line)}" for line in report.left_behind)]
+    rows = requirements()
+    lines += ["", "## Verdicts", ""]
+    lines += ["| row | requirement | profile | outcome | level | layer | evidence | check |", "|---|---|---|---|---|---|---|---|"]
+    for verdict in sorted(report.verdicts, key=lambda each: (list(rows).index(each.requirement), each.profile)):
+        row = rows[verdict.requirement]
+        evidence = f"{verdict.evidence.kind} {verdict.evidence.taken_at}, {verdict.requests} exchanges"
+        cells = [row.id, row.gist, verdict.profile or "-", verdict.outcome, row.level, verdict.layer, evidence, verdict.check]
+        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def terminal(report: Report) -> list[str]:
+    """The summary that a release engineer reads in ten seconds; its first line says what is wrong."""
+    found = causes(report.verdicts)
+    head = f"{report.pair} {report.conclusion}"
+    if report.exit_code != CONFORMANT and found:
+        top = found[0]
+        head += f": {top.cause}" + (f" ({top.guide_row})" if top.guide_row else "")
+    totals = ", ".join(f"{number} {outcome}" for outcome, number in counts(report.verdicts).items())
+    lines = [
+        head,
+        f"  evidence of {report.taken_at}; profiles {', '.join(report.profiles)}; guide edition {report.edition}",
+        f"  {totals or 'no verdict'}; requests {report.spending.gateway} gateway, {report.spending.dify} Dify;"
+        f" {report.spending.tokens} tokens",
+    ]
+    for number, cause in enumerate(found, 1):
+        row = f" {cause.guide_row}" if cause.guide_row else ""
+        lines.append(f"  {number}. {cause.layer}{row}: {cause.cause}")
+        lines += [f"     fix: {cause.fix}"] if cause.fix else []
+        by_outcome: dict[str, list[Verdict]] = {}
+        for verdict in cause.verdicts:
+            by_outcome.setdefault(verdict.outcome, []).append(verdict)
+        for outcome, verdicts in by_outcome.items():
+            lines.append(f"     {outcome}: {_few([_name(verdict) for verdict in verdicts])}")
+            if outcome in ("fail", "error", "unverified", "warn"):
+                lines.append(f"       {verdicts[0].reason[:300]}")
+    lines += [f"  left behind: {line}" for line in report.left_behind]
+    return lines
+
+
+def _few(names: Sequence[str], most: int = 4) -> str:
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _name(verdict: Verdict) -> str:
+    return f"{verdict.requirement} {verdict.check}" + (f" [{verdict.profile}]" if verdict.profile else "")
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def uncovered(verdicts: Sequence[Verdict]) -> list[str]:
+    """Guide rows that have no verdict and are not excluded."""
+    judged = {verdict.requirement for verdict in verdicts}
+    return [row.id for row in guide().rows.values() if row.id not in judged and not row.excluded]
+

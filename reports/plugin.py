@@ -1,0 +1,213 @@
+"""Collects verdicts in the controller, writes the reports, decides the exit code, ends the terminal."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.plugin import ROOT, SESSION, SPENT, VERDICT, Run, publish_if_green
+from fixtures.verdict import CONFORMANT, NOT_CONFORMANT, Evidence, Verdict, exit_code, stale_deviations
+from reports.conformance import Report, Spending, terminal, uncovered, write
+from suites.requirements import requirements
+
+
+class Collector:
+    """What the controller hears of the run, in order."""
+
+    def __init__(self) -> None:
+        self.verdicts: dict[str, list[Verdict]] = {}
+        self.spent: dict[str, Mapping[str, Any]] = {}
+        self.crashed: dict[str, str] = {}
+        self.other_failures = 0
+        self.report: Report | None = None
+
+    def hear(self, report: pytest.TestReport) -> None:
+        """Keep a test's verdicts; a crash wins over what the same test says in another worker."""
+        properties = list(report.user_properties)
+        found = [Verdict.from_data(json.loads(str(value))) for name, value in properties if name == VERDICT]
+        for name, value in properties:
+            if name == SPENT:
+                spent = json.loads(str(value))
+                self.spent[spent["step"]] = spent
+        if found:
+            self.verdicts[report.nodeid] = found
+        elif report.failed and report.when not in ("setup", "call", "teardown"):
+            self.crashed[report.nodeid] = report.longreprtext
+        elif report.failed and report.nodeid not in self.verdicts:
+            self.other_failures += 1
+
+
+COLLECTOR: pytest.StashKey[Collector] = pytest.StashKey()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Listen in the controller."""
+    if SESSION in config.stash and not hasattr(config, "workerinput"):
+        config.stash[COLLECTOR] = collector = Collector()
+        config.pluginmanager.register(Listener(collector), "conformance-listener")
+
+
+class Listener:
+    """Hears each report once, in the controller."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Called for every phase of every test."""
+        self._collector.hear(report)
+
+
+_STATUS = {
+    "warn": ("warned", "W", ("WARN", {"yellow": True})),
+    "error": ("in error", "E", ("ERROR", {"red": True})),
+    "blocked": ("blocked", "b", ("BLOCKED", {"yellow": True})),
+    "unverified": ("unverified", "u", ("UNVERIFIED", {"yellow": True})),
+    "not_applicable": ("not applicable", "-", ("NOT APPLICABLE", {})),
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, Any] | None:
+    """Show an outcome by its own name; what one cause explains is listed once, in the summary."""
+    for name, value in report.user_properties:
+        if name == VERDICT and report.when != "teardown":
+            outcome = json.loads(str(value))["outcome"]
+            if outcome in _STATUS and (report.when == "call" or not report.passed or outcome != "warn"):
+                return _STATUS[outcome]
+    return None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Write the reports and set the exit code: 1 not conformant, 2 could not judge."""
+    config = session.config
+    collector = config.stash.get(COLLECTOR, None)
+    if collector is None or config.option.collectonly:
+        return
+    run = config.stash[SESSION]
+    verdicts = _all_verdicts(collector, run)
+    if not verdicts:
+        return
+    complete = _is_complete(config)
+    code = exit_code(verdicts, strict=bool(config.getini("strict")), complete=complete)
+    if complete and uncovered(verdicts):
+        code = code or 2
+    if collector.other_failures:
+        code = NOT_CONFORMANT
+    steps = collector.spent.values()
+    collector.report = Report(
+        pair="LIVE" if run.manifest.pair == "live" else "RECORDED",
+        run_id=run.manifest.run_id,
+        judged_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        taken_at=run.manifest.recorded_at,
+        suite_commit=_commit(),
+        command="pytest " + shlex.join(str(arg) for arg in config.invocation_params.args),
+        edition=run.manifest.edition,
+        profiles=[profile.name for profile in run.profiles],
+        exit_code=code,
+        complete=complete,
+        spending=Spending(*(sum(step[what] for step in steps) for what in ("gateway", "dify", "tokens"))),
+        verdicts=_with_unjudged_rows(verdicts, run) if complete else verdicts,
+        provenance=run.manifest.provenance,
+        software={name: version for step in steps for name, version in step["software"].items()},
+        left_behind=run.left_behind,
+    )
+    write(collector.report, Path(config.option.report_dir))
+    green = exitstatus in (0, 1) and code == CONFORMANT
+    publish_if_green(config, green=green)
+    session.exitstatus = max(code, exitstatus) if exitstatus > 1 else code
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """End with the conclusion."""
+    collector = config.stash.get(COLLECTOR, None)
+    if collector is None or collector.report is None:
+        return
+    run = config.stash[SESSION]
+    terminalreporter.section("conformance", "=")
+    markup = {"green": True} if collector.report.exit_code == CONFORMANT else {"red": True}
+    first, *rest = terminal(collector.report)
+    terminalreporter.write_line(first, bold=True, **markup)
+    for line in rest:
+        terminalreporter.write_line(line)
+    if run.publication:
+        terminalreporter.write_line(f"  recording: {run.publication}")
+    terminalreporter.write_line(f"  report: {Path(config.option.report_dir) / 'conformance.md'}; evidence: {_shown(run)}")
+
+
+def _shown(run: Run) -> str:
+    return run.evidence.as_posix()
+
+
+def _all_verdicts(collector: Collector, run: Run) -> list[Verdict]:
+    """What was judged, what crashed, and what was planned and never came."""
+    try:
+        plan = json.loads((run.evidence / "plan.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        plan = []
+    verdicts: list[Verdict] = []
+    for planned in plan:
+        node = planned.pop("nodeid")
+        empty = Verdict.from_data(planned)
+        if node in collector.crashed:
+            why = " ".join(collector.crashed[node].split())[:300]
+            verdicts.append(replace(empty, outcome="error", reason=f"the worker crashed: {why}"))
+            continue
+        judged = collector.verdicts.get(node, [empty])
+        verdicts += [verdict for verdict in judged if verdict.requirement == empty.requirement]
+    known: dict[tuple[str, str], tuple[str, str]] = {
+        (deviation.check, profile.name): (deviation.reason, deviation.expires.isoformat())
+        for profile in run.profiles
+        for deviation in profile.deviations
+    }
+    return stale_deviations(verdicts, known, datetime.now(UTC).date().isoformat())
+
+
+def _with_unjudged_rows(verdicts: list[Verdict], run: Run) -> list[Verdict]:
+    """The verdicts, and one for each row of the guide that has none: excluded, or not run."""
+    judged = {verdict.requirement for verdict in verdicts}
+    evidence = Evidence(run.evidence_kind, run.manifest.recorded_at)
+    rest = [
+        Verdict(
+            row.id,
+            "",
+            "",
+            "excluded" if row.excluded else "not_run",
+            row.level,
+            row.layer,
+            evidence,
+            reason=row.excluded or "no check of this row ran",
+        )
+        for row in requirements().values()
+        if row.id not in judged
+    ]
+    return verdicts + rest
+
+
+def _is_complete(config: pytest.Config) -> bool:
+    """Whether the whole suite was asked for, so that every row owes a verdict."""
+    everything = config.args_source is not pytest.Config.ArgsSource.ARGS
+    return everything and config.option.markexpr in ("", "nightly") and not config.option.keyword
+
+
+def _commit() -> str:
+    try:
+        commit = _git("rev-parse", "--short=12", "HEAD")
+        return commit + ("-dirty" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(
+        ["git", *words], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True
+    ).stdout.strip()

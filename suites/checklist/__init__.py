@@ -1,0 +1,1 @@
+"""The guide's verification checklist, CHK-01 to CHK-08."""

@@ -1,0 +1,92 @@
+"""The verification checklist: what must be true before anyone trusts Dify on this gateway."""
+
+import pytest
+
+from fixtures.dify import AppReply
+from fixtures.evidence.checklist import EnvironmentKey, GatewayLog, Import, SavedEmbedding, SavedModel
+from fixtures.gateway import UNITS_PER_USD, TokenUsage
+from fixtures.profiles import Profile
+from suites.requirements import requirement
+
+pytestmark = pytest.mark.smoke
+
+
+@requirement("CHK-01")
+def test_the_provider_holds_the_model(saved_model: SavedModel) -> None:
+    names = saved_model.saved_names
+    assert saved_model.model in names, f"expected {saved_model.model} in Model Provider, found {sorted(names)}"
+
+
+@requirement("CHK-02")
+def test_dify_keeps_the_base_url(saved_model: SavedModel) -> None:
+    expected = saved_model.expected_base_url
+    assert saved_model.base_url == expected, f"expected the base URL {expected}, Dify has {saved_model.base_url!r}"
+
+
+@requirement("CHK-03")
+def test_apps_can_choose_the_llm(saved_model: SavedModel) -> None:
+    status = saved_model.status
+    assert status == "active", f"expected {saved_model.model} active in the list of LLMs, it is {status or 'absent'!r}"
+
+
+@requirement("CHK-04")
+def test_the_first_app_request_succeeds(first_app_reply: AppReply) -> None:
+    assert first_app_reply.ok, f"expected an answer, got {first_app_reply.exchange.summary()}"
+    assert "ok" in first_app_reply.text.lower(), f"expected OK, the app said {first_app_reply.text!r}"
+
+
+@requirement("CHK-05")
+def test_the_request_is_in_the_gateway_log_once(first_app_reply: AppReply, gateway_log: GatewayLog) -> None:
+    rows = gateway_log.rows_of(first_app_reply)
+    assert len(rows) == 1, (
+        f"expected exactly one log row for {gateway_log.model} with {first_app_reply.usage}, found {len(rows)} "
+        f"among {len(gateway_log.rows)}: {gateway_log.exchange.summary()}"
+    )
+
+
+@requirement("CHK-06")
+def test_knowledge_bases_can_choose_the_embedding_model(saved_embedding: SavedEmbedding) -> None:
+    available = saved_embedding.available
+    assert saved_embedding.model in available, f"expected {saved_embedding.model} active, found {sorted(available)}"
+
+
+@requirement("CHK-06")
+def test_a_document_can_be_imported_and_found(imported_document: Import) -> None:
+    found = imported_document.retrieved
+    assert imported_document.status == "completed", (
+        f"expected indexing to complete, it is {imported_document.status!r}: {imported_document.error}"
+    )
+    assert any(imported_document.passage in text for text in found), (
+        f"expected the passage {imported_document.passage!r}, retrieval gave {found}"
+    )
+
+
+@requirement("CHK-07")
+def test_the_token_has_the_planned_whitelist(token_usage: TokenUsage, profile: Profile) -> None:
+    planned = frozenset(profile.rollout.token.models)
+    assert token_usage.ok, f"expected the token's limits, got {token_usage.exchange.summary()}"
+    assert token_usage.models == planned, (
+        f"expected a whitelist of {sorted(planned)}, the token has {sorted(token_usage.models or ['no whitelist'])}"
+    )
+
+
+@requirement("CHK-07")
+def test_the_token_has_the_planned_quota_cap(token_usage: TokenUsage, profile: Profile) -> None:
+    planned = profile.rollout.token.quota_cap_usd
+    granted = token_usage.granted / UNITS_PER_USD
+    assert not token_usage.unlimited, f"expected a cap of {planned} USD, the token is unlimited"
+    assert 0 < granted <= planned, f"expected a cap of at most {planned} USD, the token was granted {granted} USD"
+
+
+@requirement("CHK-08")
+def test_each_environment_key_works(environment_keys: list[EnvironmentKey]) -> None:
+    dead = [f"{key.environment}: {key.models.summary()}" for key in environment_keys if not key.works]
+    assert not dead, f"expected every environment's key to list models, these do not: {dead}"
+
+
+@requirement("CHK-08")
+def test_the_environments_have_different_keys(environment_keys: list[EnvironmentKey]) -> None:
+    names = [key.environment for key in environment_keys]
+    different = {key.key for key in environment_keys if key.works}
+    assert len(different) == len(names), f"expected {len(names)} different working keys for {names}, {len(different)}"
+

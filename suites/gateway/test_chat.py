@@ -1,0 +1,104 @@
+"""Chat completions, plain and streamed: one assertion, two transports."""
+
+import pytest
+
+from fixtures.evidence.wire import CAP, LONG_TEXT, Twins
+from fixtures.exchange import dig, parse_json
+from fixtures.profiles import Profile
+from suites.requirements import requirement
+
+pytestmark = pytest.mark.audit
+both_transports = pytest.mark.parametrize("transport", ["plain", "streamed"])
+
+
+@requirement("WIRE-04")
+@both_transports
+def test_a_long_answer_arrives_whole(long_chat: Twins, transport: str) -> None:
+    reply = long_chat[transport]
+    assert reply.ok, f"expected an answer, got {reply.exchange.summary()}"
+    assert "�" not in reply.text, f"expected no broken character, got {reply.text!r}"
+    assert LONG_TEXT in reply.text, f"expected the whole of {LONG_TEXT!r}, got {reply.text!r}"
+
+
+@requirement("WIRE-05")
+@both_transports
+def test_a_finished_answer_says_stop(long_chat: Twins, transport: str) -> None:
+    reply = long_chat[transport]
+    assert reply.finish_reason == "stop", (
+        f"expected finish_reason stop, got {reply.finish_reason or 'none'}: {reply.exchange.summary()}"
+    )
+
+
+@requirement("WIRE-06")
+@both_transports
+def test_the_envelope_is_complete(long_chat: Twins, transport: str) -> None:
+    reply = long_chat[transport]
+    first = reply.parts[0] if reply.parts else None
+    kind = "chat.completion.chunk" if reply.streamed else "chat.completion"
+    assert dig(first, "object") == kind, f"expected object {kind}, got {reply.exchange.summary()}"
+    assert isinstance(dig(first, "id"), str) and dig(first, "id"), f"expected an id, got {dig(first, 'id')!r}"
+    assert isinstance(dig(first, "created"), int), f"expected a Unix time, got {dig(first, 'created')!r}"
+    assert reply.model, f"expected a model's name, got {dig(first, 'model')!r}"
+    assert dig(first, "choices", 0, "index") == 0, f"expected choice 0, got {dig(first, 'choices')!r}"
+
+
+@requirement("WIRE-07")
+@both_transports
+def test_the_answer_names_the_model_that_was_asked(long_chat: Twins, transport: str, profile: Profile) -> None:
+    model, asked = long_chat[transport].model, profile.chat_model
+    rest = model.removeprefix(asked).replace("-", "")
+    assert model.startswith(asked), f"expected {asked} or a dated name of it, got {model!r}"
+    assert not rest or rest.isdigit(), f"expected {asked} or a dated name of it, got {model!r}"
+
+
+@requirement("WIRE-08")
+@both_transports
+def test_usage_adds_up(long_chat: Twins, transport: str) -> None:
+    usage = long_chat[transport].usage
+    assert usage, f"expected usage, got {long_chat[transport].exchange.summary()}"
+    assert usage.prompt > 0 and usage.completion > 0, f"expected positive counts, got {usage}"
+    assert usage.total == usage.prompt + usage.completion, f"expected total = prompt + completion, got {usage}"
+
+
+@requirement("WIRE-09")
+def test_the_prompt_costs_the_same_streamed(long_chat: Twins) -> None:
+    plain, streamed = long_chat.plain.usage, long_chat.streamed.usage
+    assert plain, f"expected usage in the plain answer, got {long_chat.plain.exchange.summary()}"
+    assert streamed, f"expected usage in the stream, got {long_chat.streamed.exchange.summary()}"
+    assert plain.prompt == streamed.prompt, f"expected equal prompt tokens, got {plain.prompt} and {streamed.prompt}"
+
+
+@requirement("WIRE-17")
+@both_transports
+def test_max_tokens_caps_the_answer(capped_chat: Twins, transport: str) -> None:
+    reply = capped_chat[transport]
+    assert reply.finish_reason == "length", (
+        f"expected finish_reason length, got {reply.finish_reason or 'none'}: {reply.exchange.summary()}"
+    )
+    # a number is a token at least; usage may count hidden thinking, so it cannot tell
+    assert len(reply.text.split()) <= CAP, f"expected at most {CAP} numbers, got {reply.text!r}"
+
+
+@requirement("WIRE-18")
+@both_transports
+def test_a_tool_call_is_marked_as_one(tool_chat: Twins, transport: str) -> None:
+    reply = tool_chat[transport]
+    assert reply.finish_reason == "tool_calls", (
+        f"expected finish_reason tool_calls, got {reply.finish_reason or 'none'}: {reply.exchange.summary()}"
+    )
+    ids = [dig(call, "id") for call in reply.tool_calls]
+    names = {dig(call, "function", "name") for call in reply.tool_calls}
+    assert names == {"get_weather"}, f"expected a call of get_weather, got {names}"
+    assert all(ids) and len(set(ids)) == len(ids), f"expected an id of its own for each call, got {ids}"
+
+
+@requirement("WIRE-19")
+@both_transports
+def test_tool_arguments_are_whole_json(tool_chat: Twins, transport: str) -> None:
+    texts = [dig(call, "function", "arguments", default="") for call in tool_chat[transport].tool_calls]
+    cities = [dig(parse_json(text), "city") for text in texts]
+    assert texts, f"expected a tool call, got {tool_chat[transport].exchange.summary()}"
+    assert all(isinstance(city, str) and "lisbon" in city.lower() for city in cities), (
+        f"expected arguments with the city Lisbon, got {texts}"
+    )
+

@@ -1,0 +1,81 @@
+"""Refusals: each needs a proper answer of the same host beside it, so that a dead host refuses nothing."""
+
+import pytest
+
+from fixtures.evidence.wire import BadRequests, Refusals
+from fixtures.exchange import Exchange
+from suites.requirements import requirement
+
+pytestmark = pytest.mark.audit
+
+
+def assert_healthy(models_list: Exchange) -> None:
+    """The positive control: the same host answers a proper request properly."""
+    assert models_list.get("data", 0, "id"), f"expected the host to list models, got {models_list.summary()}"
+
+
+def assert_error_object(answer: Exchange) -> None:
+    """OpenAI's error shape: an object with a message, in JSON."""
+    message = answer.get("error", "message")
+    assert isinstance(message, str) and message, f"expected an error object with a message, got {answer.summary()}"
+
+
+@requirement("WIRE-23")
+@pytest.mark.parametrize("path", ["/models", "/chat/completions", "/embeddings"])
+def test_a_wrong_key_is_401(key_refusals: Refusals, models_list: Exchange, path: str) -> None:
+    answer = key_refusals.by_path[path]
+    assert_healthy(models_list)
+    assert answer.status == 401, f"expected 401 for a wrong key, got {answer.summary()}"
+    assert_error_object(answer)
+
+
+@requirement("WIRE-24")
+def test_no_key_is_401(key_refusals: Refusals, models_list: Exchange) -> None:
+    assert_healthy(models_list)
+    assert key_refusals.no_key.status == 401, f"expected 401 without a key, got {key_refusals.no_key.summary()}"
+    assert_error_object(key_refusals.no_key)
+
+
+@requirement("WIRE-25")
+def test_no_refusal_echoes_the_key(key_refusals: Refusals, models_list: Exchange) -> None:
+    echoing = [path for path, answer in key_refusals.by_path.items() if key_refusals.wrong_key in answer.text]
+    refused = [answer.status for answer in key_refusals.by_path.values()]
+    assert_healthy(models_list)
+    assert refused == [401, 401, 401], f"expected the wrong key to be refused with 401, got {refused}"
+    assert not echoing, f"expected no refusal to show the key, it stands in the answers of {echoing}"
+
+
+@requirement("WIRE-26")
+def test_an_unknown_path_is_404(bad_requests: BadRequests, models_list: Exchange) -> None:
+    answer = bad_requests.unknown_path
+    assert_healthy(models_list)
+    assert answer.status == 404, f"expected 404 for a path that does not exist, got {answer.summary()}"
+    assert_error_object(answer)
+
+
+@requirement("WIRE-27")
+@pytest.mark.parametrize("mistake", ["broken_json", "no_messages"])
+def test_an_unreadable_request_is_refused(bad_requests: BadRequests, models_list: Exchange, mistake: str) -> None:
+    answer: Exchange = getattr(bad_requests, mistake)
+    assert_healthy(models_list)
+    assert answer.status >= 400, f"expected a refusal (New API gives 400 or 500), got {answer.summary()}"
+    assert_error_object(answer)
+
+
+@requirement("WIRE-28")
+def test_an_unknown_model_is_refused(bad_requests: BadRequests, models_list: Exchange) -> None:
+    answer = bad_requests.unknown_model
+    assert_healthy(models_list)
+    assert answer.status in (403, 404, 503), f"expected 403, 404 or 503 for an unknown model, got {answer.summary()}"
+    assert_error_object(answer)
+
+
+@requirement("WIRE-29")
+def test_each_answer_has_its_own_request_id(
+    key_refusals: Refusals, bad_requests: BadRequests, models_list: Exchange
+) -> None:
+    answers = [models_list, *key_refusals.by_path.values(), bad_requests.unknown_model]
+    ids = [answer.response.header("x-oneapi-request-id") if answer.response else "" for answer in answers]
+    assert_healthy(models_list)
+    assert all(ids), f"expected a request id on every answer, found {ids}"
+    assert len(set(ids)) == len(ids), f"expected a different id on every answer, found {ids}"

@@ -1,0 +1,1 @@
+"""The guide's other tables: from prerequisites to FAQ."""

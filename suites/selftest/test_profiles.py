@@ -1,0 +1,160 @@
+"""Profiles: those of the project load, and a mistake in one is named with file and line."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from fixtures.datafile import DataError
+from fixtures.profiles import DEFAULT_KEY_ENV, FOLDER, available, load_profile
+from suites.guide import guide
+
+GOOD = (FOLDER / "gpt-5.4.yaml").read_text("utf-8")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A good profile that a test may spoil."""
+    file = tmp_path / "gpt-5.4.yaml"
+    file.write_text(GOOD, "utf-8")
+    return file
+
+
+def test_the_projects_profiles_are_listed() -> None:
+    assert available() == ["claude-sonnet-4-6", "gemini-fallback", "gpt-5.4"]
+
+
+def test_the_schema_is_valid() -> None:
+    Draft202012Validator.check_schema(json.loads((FOLDER / "profile.schema.json").read_text("utf-8")))
+
+
+@pytest.mark.parametrize("name", available())
+def test_a_profile_loads_by_name(name: str) -> None:
+    assert load_profile(name).name == name
+
+
+def test_the_profiles_cover_the_editions_chat_models() -> None:
+    edition = guide().edition
+    models = {load_profile(name).chat_model for name in available()}
+    assert models == {edition.chat, edition.stronger_chat, edition.fallback_chat}
+
+
+@pytest.mark.parametrize("name", available())
+def test_the_planned_token_may_call_every_model_of_the_profile(name: str) -> None:
+    profile = load_profile(name)
+    assert {profile.chat_model, *profile.embedding_models.values()} <= set(profile.rollout.token.models)
+
+
+@pytest.mark.parametrize("name", available())
+def test_the_environments_have_a_key_variable_each(name: str) -> None:
+    environments = load_profile(name).rollout.environments
+    assert list(environments) == ["development", "staging", "production"]
+    assert len({each.api_key_env for each in environments.values()}) == 3
+
+
+def test_a_profile_loads_by_path(file: Path) -> None:
+    assert load_profile(str(file)) == load_profile("gpt-5.4")
+
+
+def test_a_relative_file_name_is_a_path(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(file.parent)
+    assert load_profile(file.name).name == "gpt-5.4"
+
+
+def test_an_unknown_name_lists_the_profiles() -> None:
+    with pytest.raises(
+        DataError, match=r"gpt-5\.yaml:1: .*did you mean gpt-5\.4.*claude-sonnet-4-6, gemini-fallback"
+    ):
+        load_profile("gpt-5")
+
+
+def test_what_is_not_given_has_its_default(file: Path) -> None:
+    file.write_text(GOOD.replace("deviations: []\n", ""), "utf-8")
+    profile = load_profile(str(file))
+    assert (profile.base_url, profile.api_key_env, profile.deviations) == (None, DEFAULT_KEY_ENV, ())
+
+
+def test_a_deviation_ends_on_its_date(file: Path) -> None:
+    deviation = "- {check: CHK-05, reason: the log is off, expires: 2026-12-31}"
+    file.write_text(GOOD.replace("deviations: []", f"deviations:\n{deviation}"), "utf-8")
+    assert load_profile(str(file)).deviations[0].expires == date(2026, 12, 31)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://crazyrouter.com/v1", "http://127.0.0.1:3000/v1", "https://x.example/a/v1"]
+)
+def test_a_base_url_with_a_path_is_taken(file: Path, url: str) -> None:
+    file.write_text(f"base_url: {url}\n{GOOD}", "utf-8")
+    assert load_profile(str(file)).base_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://crazyrouter.com",
+        "https://crazyrouter.com/",
+        "https://crazyrouter.com/v1/",
+        "https://crazyrouter.com/v1/chat/completions",
+        "https://user@crazyrouter.com/v1",
+        "crazyrouter.com/v1",
+        "ftp://crazyrouter.com/v1",
+    ],
+)
+def test_a_base_url_that_cannot_work_is_refused(file: Path, url: str) -> None:
+    file.write_text(f"base_url: {url}\n{GOOD}", "utf-8")
+    with pytest.raises(DataError, match=r"gpt-5\.4\.yaml:1: base_url .*such as https://gateway\.example/v1"):
+        load_profile(str(file))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        pytest.param(
+            "name: gpt-5.4", "name: gpt-5.5", "write gpt-5.4 as the file is called", id="other name"
+        ),
+        pytest.param("name: gpt-5.4", "name: GPT 5.4", "lower case letters", id="odd name"),
+        pytest.param("chat_model:", "chat_modle:", "did you mean chat_model?", id="unknown key"),
+        pytest.param(
+            "  low_cost: text-embedding-3-small\n", "", "missing the field low_cost", id="missing field"
+        ),
+        pytest.param("streaming", "streams", "features.2. .*did you mean streaming?", id="feature"),
+        pytest.param(
+            "temperature: dropped", "temperature: ignored", "honoured, dropped, refused", id="effect"
+        ),
+        pytest.param(
+            "  temperature: dropped", "  temprature: dropped", "did you mean temperature?", id="parameter"
+        ),
+        pytest.param("{presence_penalty: 1}", "{presence_penalty: high}", "write a number", id="no number"),
+        pytest.param("{presence_penalty: 1}", "{}", "a parameter and its number", id="no values"),
+        pytest.param(
+            "refused_by: vendor", "refused_by: gateway", "write one of vendor, dify", id="refused by"
+        ),
+        pytest.param("quota_cap_usd: 1000", "quota_cap_usd: 0", "a sum in USD above 0", id="cap"),
+        pytest.param(
+            "CRAZYROUTER_API_KEY_DEV", "sk-0123456789abcdef", r"is 'sk-\*\*\*'; .*variable", id="a key"
+        ),
+        pytest.param("development:", "testing:", "unknown key 'testing'", id="environment"),
+        pytest.param(
+            "deviations: []", "deviations: [{check: CHK-05}]", "fields reason, expires", id="deviation"
+        ),
+        pytest.param(
+            "deviations: []",
+            "deviations: [{check: CHK-05, reason: a, expires: 31.12.2026}]",
+            "a date as YYYY-MM-DD",
+            id="date",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_file_and_line(file: Path, old: str, new: str, words: str) -> None:
+    assert old in GOOD
+    file.write_text(GOOD.replace(old, new, 1), "utf-8")
+    line = GOOD.count("\n", 0, GOOD.index(old)) + 1
+    with pytest.raises(DataError, match=rf"gpt-5\.4\.yaml:\d+: .*{words}") as caught:
+        load_profile(str(file))
+    # A missing field is named at the entry that lacks it, one or more lines above.
+    named = int(str(caught.value).split(":")[1])
+    assert named == line or "missing" in words
