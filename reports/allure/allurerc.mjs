@@ -1,5 +1,7 @@
 // The layers that a finding names, from the network upwards, as in fixtures/diagnosis.py.
 const layers = [
+  "settings",
+  "recording",
   "network",
   "base_url",
   "token",

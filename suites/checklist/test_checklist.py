@@ -89,4 +89,3 @@ def test_the_environments_have_different_keys(environment_keys: list[Environment
     names = [key.environment for key in environment_keys]
     different = {key.key for key in environment_keys if key.works}
     assert len(different) == len(names), f"expected {len(names)} different working keys for {names}, {len(different)}"
-

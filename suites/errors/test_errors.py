@@ -26,7 +26,9 @@ def said(reply: AppReply | ChatReply | Exchange) -> str:
 def test_a_member_without_rights_cannot_save_what_an_admin_can(wrong_role: WrongRole) -> None:
     role = wrong_role.member.get("role")
     admin = wrong_role.admin.get("role")
-    assert wrong_role.gateway_models.get("data", 0, "id"), f"expected a healthy gateway: {said(wrong_role.gateway_models)}"
+    assert wrong_role.gateway_models.get("data", 0, "id"), (
+        f"expected a healthy gateway: {said(wrong_role.gateway_models)}"
+    )
     assert role in ("normal", "editor", "dataset_operator"), f"expected a member without rights, the role is {role!r}"
     assert wrong_role.refused.status == 403, f"expected 403 for the member, got {said(wrong_role.refused)}"
     assert admin in ("owner", "admin"), f"expected an admin-capable account, the role is {admin!r}"
@@ -157,4 +159,6 @@ def test_a_node_fails_on_the_model_and_works_on_the_baseline(
     assert failed.exchange.status == 200, f"expected Dify to report the run, got {said(failed)}"
     assert failed.error, f"expected the run to fail, got {said(failed)}"
     assert inconsistent_node.baseline.ok, f"expected the baseline to answer, got {said(inconsistent_node.baseline)}"
-    assert inconsistent_node.mended.ok, f"expected the model to answer once mended, got {said(inconsistent_node.mended)}"
+    assert inconsistent_node.mended.ok, (
+        f"expected the model to answer once mended, got {said(inconsistent_node.mended)}"
+    )

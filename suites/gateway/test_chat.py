@@ -101,4 +101,3 @@ def test_tool_arguments_are_whole_json(tool_chat: Twins, transport: str) -> None
     assert all(isinstance(city, str) and "lisbon" in city.lower() for city in cities), (
         f"expected arguments with the city Lisbon, got {texts}"
     )
-

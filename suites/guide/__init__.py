@@ -147,9 +147,7 @@ def load_guide(folder: Path = FOLDER) -> Guide:
             if row.id in places:
                 first, where = places[row.id]
                 place = f"{first.path.name}:{first.line(*where)}"
-                raise document.error(
-                    f"the row {row.id} stands twice (first in {place}); write it once", *keys
-                )
+                raise document.error(f"the row {row.id} stands twice (first in {place}); write it once", *keys)
             rows[row.id] = row
             places[row.id] = document, keys
         _check_ids(document, table, count)
@@ -244,9 +242,7 @@ def _check_ids(document: Document, table: str, count: int) -> None:
     present = [row["id"] for row in document.data["rows"]]
     for index, row_id in enumerate(present):
         if row_id not in expected:
-            message = (
-                f"{row_id} is no row of the table {table}; write {expected[0]} to {expected[-1]} instead"
-            )
+            message = f"{row_id} is no row of the table {table}; write {expected[0]} to {expected[-1]} instead"
             raise document.error(message, "rows", index, "id")
     if missing := [row_id for row_id in expected if row_id not in present]:
         raise document.error(f"the row {missing[0]} is missing; write it here", "rows")

@@ -19,8 +19,7 @@ NOT_ALLOWED = 403
 
 def listed(models: Exchange) -> set[str]:
     """The ids in a model list."""
-    items = models.get("data", default=[])
-    return {str(item.get("id")) for item in items if isinstance(item, dict)} if isinstance(items, list) else set()
+    return {str(item.get("id")) for item in models.items("data")}
 
 
 # --- prerequisites and whitelist ----------------------------------------------------------------------
@@ -51,7 +50,9 @@ def test_a_verified_chat_model_is_allowed(models_list: Exchange) -> None:
 @requirement("WL-01")
 def test_the_starting_whitelist_is_allowed(models_list: Exchange) -> None:
     missing = set(EDITION.starting_whitelist) - listed(models_list)
-    assert not missing, f"expected the starting whitelist, {sorted(missing)} are missing from {sorted(listed(models_list))}"
+    assert not missing, (
+        f"expected the starting whitelist, {sorted(missing)} are missing from {sorted(listed(models_list))}"
+    )
 
 
 # --- base URL -----------------------------------------------------------------------------------------
@@ -142,7 +143,9 @@ def test_chat_then_embeddings_then_documents(
     asked, added = first_app_reply.exchange.done_at, saved_embedding.saved_at
     imported = imported_document.created.sent_at
     assert first_app_reply.ok, f"expected the chat path to answer, got {first_app_reply.exchange.summary()}"
-    assert imported_document.status == "completed", f"expected the import to complete, it is {imported_document.status!r}"
+    assert imported_document.status == "completed", (
+        f"expected the import to complete, it is {imported_document.status!r}"
+    )
     assert asked < added < imported, f"expected chat, embeddings, documents in this order: {asked}, {added}, {imported}"
 
 
@@ -295,7 +298,9 @@ def test_the_base_url_has_the_guide_s_path(saved_model: SavedModel, models_list:
 def test_dify_gets_nothing_from_the_root_domain(wrong_base: WrongBase) -> None:
     reply = wrong_base.root_reply
     silent = wrong_base.root_save.status == 400 or (reply is not None and not reply.ok)
-    assert silent, f"expected nothing from the root domain, got {reply.text if reply else wrong_base.root_save.summary()}"
+    assert silent, (
+        f"expected nothing from the root domain, got {reply.text if reply else wrong_base.root_save.summary()}"
+    )
     assert wrong_base.right_reply.ok, f"expected an answer on the base URL: {wrong_base.right_reply.exchange.summary()}"
 
 

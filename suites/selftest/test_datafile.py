@@ -44,9 +44,7 @@ def file(tmp_path: Path) -> Path:
         pytest.param("colour: red\nwords: 5\n", 2, "words is 5; write some words in quotes", id="type"),
         pytest.param("colour: red\nday: 2026-02-30\n", 2, "write a date as YYYY-MM-DD", id="date"),
         pytest.param("colour: red\nparts:\n- size: 1\n- {}\n", 4, "parts[1] is missing", id="list item"),
-        pytest.param(
-            "colour: red\nwords: a\nwords: b\n", 3, "stands twice (first in line 2)", id="duplicate key"
-        ),
+        pytest.param("colour: red\nwords: a\nwords: b\n", 3, "stands twice (first in line 2)", id="duplicate key"),
         pytest.param("colour: red\nwords: a: b\n", 2, "not valid YAML", id="syntax"),
         pytest.param("colour: red\n---\nwords: a\n", 2, "a second document", id="second document"),
         pytest.param("colour: &a red\nwords: *a\n", 2, "the alias *a", id="alias"),
@@ -86,9 +84,7 @@ def test_text_that_is_not_utf_8_is_a_data_error(file: Path) -> None:
         load(file, SCHEMA)
 
 
-def test_a_path_below_the_working_directory_is_shown_relative(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_path_below_the_working_directory_is_shown_relative(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(file.parent)
     with pytest.raises(DataError, match=r"^data\.yaml:1: "):
         load(file, SCHEMA)

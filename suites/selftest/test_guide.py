@@ -22,9 +22,7 @@ LINE = "the request appears in the Crazyrouter logs"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A copy of the guide's data that a test may spoil."""
-    return Path(
-        shutil.copytree(FOLDER, tmp_path / "guide", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-    )
+    return Path(shutil.copytree(FOLDER, tmp_path / "guide", ignore=shutil.ignore_patterns("*.py", "__pycache__")))
 
 
 def spoil(file: Path, old: str, new: str) -> int:
@@ -36,9 +34,7 @@ def spoil(file: Path, old: str, new: str) -> int:
 
 
 def test_there_are_56_rows_in_the_guides_order() -> None:
-    expected = [
-        f"{table}-{number:02}" for table, (_, count) in TABLES.items() for number in range(1, count + 1)
-    ]
+    expected = [f"{table}-{number:02}" for table, (_, count) in TABLES.items() for number in range(1, count + 1)]
     assert list(guide().rows) == expected
     assert len(expected) == 56
 
@@ -76,43 +72,23 @@ def test_the_schemas_are_valid(schema: str) -> None:
 @pytest.mark.parametrize(
     ("name", "old", "new", "words"),
     [
-        pytest.param(
-            "checklist.yaml", "gist: The saved", "gits: The saved", "did you mean gist?", id="unknown key"
-        ),
-        pytest.param(
-            "checklist.yaml", "- id: CHK-02", "- id: CHK-01", "CHK-01 stands twice", id="duplicate id"
-        ),
-        pytest.param(
-            "errors.yaml", "id: ERR-01", "id: CHK-01", "CHK-01 stands twice", id="duplicate elsewhere"
-        ),
-        pytest.param(
-            "checklist.yaml", "id: CHK-08", "id: TIP-08", "no row of the table CHK", id="other table"
-        ),
-        pytest.param(
-            "checklist.yaml", "id: CHK-08", "id: CHK-09", "no row of the table CHK", id="unknown row"
-        ),
+        pytest.param("checklist.yaml", "gist: The saved", "gits: The saved", "did you mean gist?", id="unknown key"),
+        pytest.param("checklist.yaml", "- id: CHK-02", "- id: CHK-01", "CHK-01 stands twice", id="duplicate id"),
+        pytest.param("errors.yaml", "id: ERR-01", "id: CHK-01", "CHK-01 stands twice", id="duplicate elsewhere"),
+        pytest.param("checklist.yaml", "id: CHK-08", "id: TIP-08", "no row of the table CHK", id="other table"),
+        pytest.param("checklist.yaml", "id: CHK-08", "id: CHK-09", "no row of the table CHK", id="unknown row"),
         pytest.param("checklist.yaml", "id: CHK-08", "id: eight", "such as CHK-05", id="odd id"),
         pytest.param("checklist.yaml", "table: CHK", "table: TIP", "write `table: CHK`", id="wrong table"),
         pytest.param("checklist.yaml", "ERR-06", "ERR-11", "no error row ERR-11", id="see to nowhere"),
-        pytest.param(
-            "checklist.yaml", "{base_url}", "{bace_url}", "did you mean base_url?", id="placeholder"
-        ),
+        pytest.param("checklist.yaml", "{base_url}", "{bace_url}", "did you mean base_url?", id="placeholder"),
         pytest.param("checklist.yaml", "layer: log", "layer: logs", "did you mean log?", id="layer"),
-        pytest.param(
-            "checklist.yaml", "  - id: CHK-08\n    gist", "  - gist", "missing the field id", id="no id"
-        ),
-        pytest.param(
-            "tips.yaml", "    see:", "    fix: all\n    see:", "fix is not allowed here", id="fix in a tip"
-        ),
+        pytest.param("checklist.yaml", "  - id: CHK-08\n    gist", "  - gist", "missing the field id", id="no id"),
+        pytest.param("tips.yaml", "    see:", "    fix: all\n    see:", "fix is not allowed here", id="fix in a tip"),
         pytest.param("edition.yaml", "date: 2026-03-23", "date: 23.3.2026", "YYYY-MM-DD", id="date"),
-        pytest.param(
-            "edition.yaml", ".com/v1", ".com", "ends in the API's path", id="base URL without a path"
-        ),
+        pytest.param("edition.yaml", ".com/v1", ".com", "ends in the API's path", id="base URL without a path"),
     ],
 )
-def test_a_mistake_is_named_with_file_and_line(
-    folder: Path, name: str, old: str, new: str, words: str
-) -> None:
+def test_a_mistake_is_named_with_file_and_line(folder: Path, name: str, old: str, new: str, words: str) -> None:
     spoil(folder / name, old, new)
     with pytest.raises(DataError, match=rf"{name}:\d+: .*({words})"):
         load_guide(folder)
@@ -200,9 +176,7 @@ def one_row(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("one_row")
-def test_compare_is_content_with_an_unchanged_guide(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_compare_is_content_with_an_unchanged_guide(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "guide.md").write_text(f"- {LINE}\n", "utf-8")
     assert main(["compare", str(tmp_path / "guide.md")]) == 0
     assert capsys.readouterr().out == "1 of 1 rows unchanged\n"

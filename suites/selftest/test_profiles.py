@@ -66,9 +66,7 @@ def test_a_relative_file_name_is_a_path(file: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_unknown_name_lists_the_profiles() -> None:
-    with pytest.raises(
-        DataError, match=r"gpt-5\.yaml:1: .*did you mean gpt-5\.4.*claude-sonnet-4-6, gemini-fallback"
-    ):
+    with pytest.raises(DataError, match=r"gpt-5\.yaml:1: .*did you mean gpt-5\.4.*claude-sonnet-4-6, gemini-fallback"):
         load_profile("gpt-5")
 
 
@@ -84,9 +82,7 @@ def test_a_deviation_ends_on_its_date(file: Path) -> None:
     assert load_profile(str(file)).deviations[0].expires == date(2026, 12, 31)
 
 
-@pytest.mark.parametrize(
-    "url", ["https://crazyrouter.com/v1", "http://127.0.0.1:3000/v1", "https://x.example/a/v1"]
-)
+@pytest.mark.parametrize("url", ["https://crazyrouter.com/v1", "http://127.0.0.1:3000/v1", "https://x.example/a/v1"])
 def test_a_base_url_with_a_path_is_taken(file: Path, url: str) -> None:
     file.write_text(f"base_url: {url}\n{GOOD}", "utf-8")
     assert load_profile(str(file)).base_url == url
@@ -113,34 +109,20 @@ def test_a_base_url_that_cannot_work_is_refused(file: Path, url: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        pytest.param(
-            "name: gpt-5.4", "name: gpt-5.5", "write gpt-5.4 as the file is called", id="other name"
-        ),
+        pytest.param("name: gpt-5.4", "name: gpt-5.5", "write gpt-5.4 as the file is called", id="other name"),
         pytest.param("name: gpt-5.4", "name: GPT 5.4", "lower case letters", id="odd name"),
         pytest.param("chat_model:", "chat_modle:", "did you mean chat_model?", id="unknown key"),
-        pytest.param(
-            "  low_cost: text-embedding-3-small\n", "", "missing the field low_cost", id="missing field"
-        ),
+        pytest.param("  low_cost: text-embedding-3-small\n", "", "missing the field low_cost", id="missing field"),
         pytest.param("streaming", "streams", "features.2. .*did you mean streaming?", id="feature"),
-        pytest.param(
-            "temperature: dropped", "temperature: ignored", "honoured, dropped, refused", id="effect"
-        ),
-        pytest.param(
-            "  temperature: dropped", "  temprature: dropped", "did you mean temperature?", id="parameter"
-        ),
+        pytest.param("temperature: dropped", "temperature: ignored", "honoured, dropped, refused", id="effect"),
+        pytest.param("  temperature: dropped", "  temprature: dropped", "did you mean temperature?", id="parameter"),
         pytest.param("{presence_penalty: 1}", "{presence_penalty: high}", "write a number", id="no number"),
         pytest.param("{presence_penalty: 1}", "{}", "a parameter and its number", id="no values"),
-        pytest.param(
-            "refused_by: vendor", "refused_by: gateway", "write one of vendor, dify", id="refused by"
-        ),
+        pytest.param("refused_by: vendor", "refused_by: gateway", "write one of vendor, dify", id="refused by"),
         pytest.param("quota_cap_usd: 1000", "quota_cap_usd: 0", "a sum in USD above 0", id="cap"),
-        pytest.param(
-            "CRAZYROUTER_API_KEY_DEV", "sk-0123456789abcdef", r"is 'sk-\*\*\*'; .*variable", id="a key"
-        ),
+        pytest.param("CRAZYROUTER_API_KEY_DEV", "sk-0123456789abcdef", r"is 'sk-\*\*\*'; .*variable", id="a key"),
         pytest.param("development:", "testing:", "unknown key 'testing'", id="environment"),
-        pytest.param(
-            "deviations: []", "deviations: [{check: CHK-05}]", "fields reason, expires", id="deviation"
-        ),
+        pytest.param("deviations: []", "deviations: [{check: CHK-05}]", "fields reason, expires", id="deviation"),
         pytest.param(
             "deviations: []",
             "deviations: [{check: CHK-05, reason: a, expires: 31.12.2026}]",

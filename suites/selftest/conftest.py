@@ -1,0 +1,139 @@
+"""How selftests run the suite as its users do: as a process of its own, with nothing from this environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CANARY = "Canary5Bird7"
+SECRETS = {
+    "CRAZYROUTER_API_KEY": f"sk-{CANARY}Main0123456789abcdefghijklmnopqrstuvwx",
+    "CRAZYROUTER_ACCESS_TOKEN": f"{CANARY}Access0123456789abc",
+    "CRAZYROUTER_API_KEY_DEV": f"sk-{CANARY}Dev0123456789abcdefghijklmnop",
+    "CRAZYROUTER_API_KEY_STAGING": f"sk-{CANARY}Staging0123456789abcdefghijklm",
+    "CRAZYROUTER_API_KEY_PRODUCTION": f"sk-{CANARY}Production0123456789abcdefghij",
+    "DIFY_PASSWORD": f"{CANARY}+/pass word%",
+    "DIFY_APP_KEY": f"app-{CANARY}App0123456789",
+    "DIFY_DATASET_KEY": f"dataset-{CANARY}Set0123456789",
+    "DIFY_MEMBER_PASSWORD": f"{CANARY}Member0123",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of the suite left."""
+
+    exit_code: int
+    output: str
+    seconds: float
+    folder: Path
+
+    @property
+    def report(self) -> Any:
+        """conformance.json."""
+        return json.loads((self.folder / "conformance.json").read_text("utf-8"))
+
+    @property
+    def verdicts(self) -> dict[tuple[str, str, str], str]:
+        """Outcome by requirement, check and profile."""
+        return {(v["requirement"], v["check"], v["profile"]): v["outcome"] for v in self.report["verdicts"]}
+
+    @property
+    def headline(self) -> str:
+        """The first line of the summary."""
+        lines = self.output.splitlines()
+        start = next(number for number, line in enumerate(lines) if line.strip("= ") == "conformance")
+        return next(line for line in lines[start + 1 :] if line.strip())
+
+
+Suite = Callable[..., Outcome]
+
+
+def run_suite(folder: Path, *args: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> Outcome:
+    """Run pytest on the suite in a clean environment; the reports go to `folder`."""
+    command = [sys.executable, "-m", "pytest", "-q", f"--report-dir={folder}", *args]
+    start = time.monotonic()
+    done = subprocess.run(
+        command, cwd=cwd, env=clean_environment(env), capture_output=True, text=True, timeout=120, check=False
+    )
+    return Outcome(done.returncode, done.stdout + done.stderr, time.monotonic() - start, folder)
+
+
+def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This environment without settings of a pair, of pytest or of a proxy."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CRAZYROUTER_", "DIFY_", "CONFORMANCE_", "PYTEST_")) and "proxy" not in name.lower()
+    }
+    return {**kept, **(more or {})}
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Suite:
+    """Run the suite with arguments; each call has a folder of its own."""
+    count = iter(range(100))
+    return lambda *args, env=None, cwd=ROOT: run_suite(tmp_path / f"run{next(count)}", *args, env=env, cwd=cwd)
+
+
+def live_settings(url: str) -> dict[str, str]:
+    """Settings of a live pair at `url`, with canaries for secrets."""
+    return {
+        **SECRETS,
+        "CRAZYROUTER_BASE_URL": f"{url}/v1",
+        "CRAZYROUTER_USER_ID": "2",
+        "DIFY_BASE_URL": url,
+        "DIFY_EMAIL": "owner@example.org",
+        "DIFY_MEMBER_EMAIL": "member@example.org",
+    }
+
+
+Answer = Callable[["Handler"], None]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Reads a request whole, then lets the server's answer function answer it."""
+
+    protocol_version = "HTTP/1.1"
+    body = b""
+
+    def handle_any(self) -> None:
+        """Answer any method."""
+        self.body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.server.answer(self)  # type: ignore[attr-defined]
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = handle_any  # noqa: N815 - names of http.server
+
+    def reply(self, status: int, media_type: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Send a whole answer."""
+        self.send_response(status)
+        for name, value in {"Content-Type": media_type, "Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+def serve(answer: Answer) -> Iterator[str]:
+    """Serve `answer` on a free port of this machine; yields the URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.answer = answer  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
