@@ -19,7 +19,7 @@ from fixtures.run import USED, judge_of
 from fixtures.settings import PLAIN, SECRETS
 from fixtures.steps import STEPS
 from fixtures.verdict import Verdict
-from suites.requirements import requirements
+from suites.requirements import Requirement, requirements
 
 _MARKER = re.compile(r"\{\{([^{}|]+)(?:\|[a-z0-9]+)?\}\}")
 
@@ -34,7 +34,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
     row = requirements()[verdict.requirement]
     under = f" [{verdict.profile}]" if verdict.profile else ""
     allure.dynamic.title(f"{verdict.requirement} {row.gist}{under}: {verdict.check}")
-    allure.dynamic.description(description(verdict, row.gist))
+    allure.dynamic.description(description(verdict, row))
     labels = {
         "layer": verdict.layer,
         "guide_row": verdict.guide_row or (row.id if row.of_guide else ""),
@@ -55,9 +55,11 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
                     allure.attach(rendered(exchange), exchange.id, AttachmentType.TEXT)
 
 
-def description(verdict: Verdict, gist: str) -> str:
+def description(verdict: Verdict, row: Requirement) -> str:
     """The verdict in Markdown."""
-    lines = [f"**{verdict.outcome}** ({verdict.level}): {gist}"]
+    lines = [f"**{verdict.outcome}** ({verdict.level}): {row.gist}"]
+    if row.reading:
+        lines.append(f"How this row is read: {row.reading}")
     if verdict.reason:
         lines.append(f"Why: {verdict.reason}")
     if verdict.cause:

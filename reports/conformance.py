@@ -163,6 +163,10 @@ def markdown(report: Report) -> str:
     if report.left_behind:
         lines += ["", "## Left behind: remove by hand", "", *(f"- {_cell(line)}" for line in report.left_behind)]
     rows = requirements()
+    readings = [row for row in rows.values() if row.reading and any(v.requirement == row.id for v in report.verdicts)]
+    if readings:
+        lines += ["", "## How rows are read", ""]
+        lines += [f"- {row.id}, {_cell(row.gist)} {_cell(row.reading or '')}" for row in readings]
     lines += ["", "## Verdicts", ""]
     lines += [
         "| row | requirement | profile | outcome | level | layer | evidence | check |",

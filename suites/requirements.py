@@ -20,7 +20,8 @@ requirement = pytest.mark.requirement
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """A row that a check judges; `see` names the guide's error rows that explain its failure."""
+    """A row that a check judges; `see` names the guide's error rows that explain its failure,
+    `reading` says how a row is judged where the guide leaves room or the measured behaviour differs."""
 
     id: str
     gist: str
@@ -32,6 +33,7 @@ class Requirement:
     warn_only: str | None = None
     cause: str | None = None
     fix: str | None = None
+    reading: str | None = None
     source: str = "Dify setup guide"
 
     @property
@@ -55,6 +57,7 @@ def requirements() -> dict[str, Requirement]:
             row.warn_only,
             row.cause,
             row.fix,
+            f"{row.reading.chosen} ({row.reading.reason})" if row.reading else None,
         )
         for row in guide().rows.values()
     }
