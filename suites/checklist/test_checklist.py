@@ -3,8 +3,16 @@
 import pytest
 
 from fixtures.dify import AppReply
-from fixtures.evidence.checklist import EnvironmentKey, GatewayLog, Import, SavedEmbedding, SavedModel
-from fixtures.gateway import UNITS_PER_USD, TokenUsage
+from fixtures.evidence.checklist import (
+    LONG_TEXT,
+    EnvironmentKey,
+    FirstApp,
+    GatewayLog,
+    Import,
+    SavedEmbedding,
+    SavedModel,
+)
+from fixtures.gateway import UNITS_PER_USD, TokenUsage, says_ok
 from fixtures.profiles import Profile
 from suites.requirements import requirement
 
@@ -29,10 +37,22 @@ def test_apps_can_choose_the_llm(saved_model: SavedModel) -> None:
     assert status == "active", f"expected {saved_model.model} active in the list of LLMs, it is {status or 'absent'!r}"
 
 
+@requirement("CHK-03")
+def test_the_app_uses_the_saved_model(first_app: FirstApp) -> None:
+    shown = first_app.readback.get("model_config", "model", "name") if first_app.readback else first_app.model
+    assert shown == first_app.model, f"expected the app on {first_app.model}, its configuration says {shown!r}"
+
+
 @requirement("CHK-04")
 def test_the_first_app_request_succeeds(first_app_reply: AppReply) -> None:
     assert first_app_reply.ok, f"expected an answer, got {first_app_reply.exchange.summary()}"
-    assert "ok" in first_app_reply.text.lower(), f"expected OK, the app said {first_app_reply.text!r}"
+    assert says_ok(first_app_reply.text), f"expected OK and nothing else, the app said {first_app_reply.text!r}"
+
+
+@requirement("CHK-04")
+def test_the_app_s_streamed_answer_is_whole(streamed_app_reply: AppReply) -> None:
+    assert streamed_app_reply.ok, f"expected a stream that ends well, got {streamed_app_reply.exchange.summary()}"
+    assert LONG_TEXT in streamed_app_reply.text, f"expected the whole echo, the app said {streamed_app_reply.text!r}"
 
 
 @requirement("CHK-05")

@@ -4,6 +4,7 @@ from fixtures.dify import AppReply, upstream_status
 from fixtures.evidence.errors import (
     BadParameters,
     BrokenApp,
+    ExpiredToken,
     FailedImport,
     MissingOption,
     SharedToken,
@@ -66,6 +67,13 @@ def test_a_deleted_token_is_401_until_it_is_replaced(dead_token: BrokenApp) -> N
     assert status == 401, f"expected Dify to name the gateway's 401, got {said(dead_token.failed)}"
     assert dead_token.gateway_answer.get("data", 0, "id"), f"expected a model list: {said(dead_token.gateway_answer)}"
     assert dead_token.mended.ok, f"expected an answer with the new token, got {said(dead_token.mended)}"
+
+
+@requirement("ERR-04")
+def test_an_expired_token_is_401_until_its_expiry_is_lifted(expired_token: ExpiredToken) -> None:
+    refusal = expired_token.refusal
+    assert refusal.status == 401, f"expected 401 for an expired token, got {said(refusal)}"
+    assert expired_token.answer.get("data", 0, "id"), f"expected a model list: {said(expired_token.answer)}"
 
 
 @requirement("ERR-05")

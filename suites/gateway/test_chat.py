@@ -2,8 +2,10 @@
 
 import pytest
 
-from fixtures.evidence.wire import CAP, LONG_TEXT, Twins
+from fixtures.evidence.checklist import LONG_TEXT
+from fixtures.evidence.wire import CAP, WEATHER, RequestLog, Twins
 from fixtures.exchange import dig, parse_json
+from fixtures.gateway import ChatReply, says_ok
 from fixtures.profiles import Profile
 from suites.requirements import requirement
 
@@ -101,3 +103,48 @@ def test_tool_arguments_are_whole_json(tool_chat: Twins, transport: str) -> None
     assert all(isinstance(city, str) and "lisbon" in city.lower() for city in cities), (
         f"expected arguments with the city Lisbon, got {texts}"
     )
+
+
+@requirement("WIRE-30")
+def test_a_short_question_is_answered(short_chat: ChatReply) -> None:
+    assert short_chat.ok, f"expected an answer, got {short_chat.exchange.summary()}"
+    assert says_ok(short_chat.text), f"expected OK, got {short_chat.text!r}"
+
+
+@requirement("WIRE-31")
+@both_transports
+def test_no_thinking_text_is_in_the_answer(long_chat: Twins, transport: str) -> None:
+    reply = long_chat[transport]
+    assert reply.text.strip(), f"expected an answer, got {reply.exchange.summary()}"
+    assert "<think" not in reply.text.lower(), f"expected the answer alone, got {reply.text!r}"
+
+
+@requirement("WIRE-32")
+@both_transports
+def test_the_counted_tokens_are_plausible(long_chat: Twins, transport: str) -> None:
+    usage = long_chat[transport].usage
+    fewest = len(LONG_TEXT) // 10
+    assert usage, f"expected usage, got {long_chat[transport].exchange.summary()}"
+    assert usage.prompt >= fewest, f"expected at least {fewest} prompt tokens for {len(LONG_TEXT)} characters: {usage}"
+    assert usage.completion >= fewest, f"expected at least {fewest} completion tokens for the same text: {usage}"
+
+
+@requirement("WIRE-33")
+@both_transports
+def test_the_answer_has_one_log_row(
+    long_chat: Twins, request_log: RequestLog, transport: str, profile: Profile
+) -> None:
+    rows, usage = request_log.rows_of(transport), long_chat[transport].usage
+    assert len(rows) == 1, f"expected one log row with the answer's request id, found {len(rows)}"
+    assert usage, f"expected usage to compare with, got {long_chat[transport].exchange.summary()}"
+    expected = (2, profile.chat_model, transport == "streamed", usage.prompt, usage.completion)
+    row = rows[0]
+    found = (row.type, row.model, row.is_stream, row.prompt_tokens, row.completion_tokens)
+    assert found == expected, f"expected (type, model, streamed, prompt, completion) {expected}, the row has {found}"
+    assert row.quota > 0, f"expected the answer to be charged, the row says {row.quota}"
+
+
+@requirement("WIRE-34")
+def test_a_tool_s_result_is_used(tool_result: ChatReply) -> None:
+    assert tool_result.ok, f"expected an answer, got {tool_result.exchange.summary()}"
+    assert "17" in tool_result.text, f"expected an answer from {WEATHER!r}, got {tool_result.text!r}"

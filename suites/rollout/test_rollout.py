@@ -8,7 +8,7 @@ from fixtures.evidence.checklist import EnvironmentKey, GatewayLog, Import, Save
 from fixtures.evidence.errors import WrongBase
 from fixtures.evidence.rollout import BaseUrls, IpRestriction, QuotaCap, SplitTokens, Traffic, Whitelist
 from fixtures.exchange import Exchange
-from fixtures.gateway import ChatReply, Token, TokenUsage, read_log
+from fixtures.gateway import ChatReply, Token, TokenUsage, read_log, says_ok
 from fixtures.profiles import Profile
 from suites.guide import guide
 from suites.requirements import requirement
@@ -113,7 +113,7 @@ def test_one_chat_model_comes_first(
 @requirement("QS-05")
 def test_the_first_prompt_is_answered_and_logged(first_app_reply: AppReply, gateway_log: GatewayLog) -> None:
     rows = gateway_log.rows_of(first_app_reply)
-    assert "ok" in first_app_reply.text.lower(), f"expected OK, got {first_app_reply.exchange.summary()}"
+    assert says_ok(first_app_reply.text), f"expected OK, got {first_app_reply.exchange.summary()}"
     assert rows, f"expected the request in the gateway's log, got {gateway_log.exchange.summary()}"
 
 
@@ -153,7 +153,7 @@ def answers(replies: dict[str, ChatReply], model: str) -> None:
     """Assert that a recommended chat model answered."""
     reply = replies[model]
     assert reply.ok, f"expected {model} to answer, got {reply.exchange.summary()}"
-    assert "ok" in reply.text.lower(), f"expected OK from {model}, it said {reply.text!r}"
+    assert says_ok(reply.text), f"expected OK from {model}, it said {reply.text!r}"
 
 
 @requirement("MOD-01")
@@ -210,6 +210,15 @@ def test_the_whitelist_is_enforced_in_every_way_of_asking(whitelist: Whitelist) 
     assert not open_ways, f"expected 403 for models off the whitelist, got {open_ways}"
 
 
+@requirement("TOK-02")
+def test_the_model_list_is_the_whitelist(models_list: Exchange, token_usage: TokenUsage) -> None:
+    allowed = sorted(token_usage.models or [])
+    assert listed(models_list), f"expected a model list, got {models_list.summary()}"
+    assert sorted(listed(models_list)) == allowed, (
+        f"expected the whitelist {allowed}, found {sorted(listed(models_list))}"
+    )
+
+
 @requirement("TOK-03")
 def test_the_address_restriction_is_enforced(ip_restriction: IpRestriction) -> None:
     foreign = ip_restriction.foreign
@@ -222,6 +231,12 @@ def test_the_quota_cap_is_enforced(quota_cap: QuotaCap) -> None:
     capped = quota_cap.capped.exchange
     assert capped.status in (401, 403), f"expected a refusal below one request's price, got {capped.summary()}"
     assert quota_cap.roomy.ok, f"expected an answer below the raised cap, got {quota_cap.roomy.exchange.summary()}"
+
+
+@requirement("TOK-04")
+def test_an_answer_is_charged_to_the_token(quota_cap: QuotaCap) -> None:
+    assert quota_cap.roomy.ok, f"expected an answer to charge, got {quota_cap.roomy.exchange.summary()}"
+    assert quota_cap.used > 0, f"expected the token's used quota to move, it is {quota_cap.used}"
 
 
 @requirement("TOK-05")
@@ -277,7 +292,7 @@ def test_environments_have_tight_caps(environment_usage: dict[str, TokenUsage]) 
 @requirement("TIP-05")
 def test_the_log_tells_what_caused_the_usage(traffic: Traffic, provider_token: Token) -> None:
     rows = [*traffic.chat, *traffic.embedding]
-    unnamed = [row for row in rows if not (row.token_name and row.model and row.created_at > 0 and row.quota >= 0)]
+    unnamed = [row for row in rows if not (row.token_name and row.model and row.created_at > 0 and row.quota > 0)]
     foreign = {row.token_name for row in rows if provider_token.name} - {provider_token.name}
     assert rows, f"expected log rows of Dify's traffic, got {traffic.chat_log.summary()}"
     assert not unnamed, f"expected token, model, time and quota in each row, missing in {unnamed[:2]}"

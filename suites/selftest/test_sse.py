@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ texts = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs
 def cut(data: bytes, borders: list[int]) -> Response:
     """A response whose body came cut at `borders`."""
     edges = [0, *sorted(border % (len(data) + 1) for border in borders), len(data)]
-    pieces = [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [data[start:end] for start, end in pairwise(edges)]
     return Response(200, (("Content-Type", "text/event-stream"),), tuple(Chunk(0.1, piece) for piece in pieces))
 
 

@@ -1,0 +1,428 @@
+"""Redaction: no spelling of a secret is left anywhere on a tape, and nothing else is touched."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from itertools import pairwise
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fixtures.exchange import Breakdown, Chunk, Exchange, Headers, Request, Response
+from fixtures.redaction import SHORTEST, Redactor
+
+pytestmark = pytest.mark.selftest
+
+KEY = "sk-7Qw9Zr4Tn2Lk8Vb6Xc1Md5Hs3Jf0Gp"
+DATASET_KEY = "dataset-Uu7Yq2Wd9Ke4Rm1Tz6Pa"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyIjoiYWJjIn0.Zq3xV9kLmN0pQrStUvWxYz"
+
+quickly = settings(derandomize=True, max_examples=15)
+alphanumeric = st.text("abcdwxyzABCDWXYZ0189", min_size=20, max_size=48)
+keys = st.builds(str.__add__, st.sampled_from(["sk-", "app-", "dataset-", ""]), alphanumeric)
+passwords = st.text("pqZ7 \"'\\/+%&=<>?#~!*ü你😀", min_size=SHORTEST, max_size=20).filter(
+    lambda text: text == text.strip()
+)
+secrets = keys | passwords
+neighbours = st.lists(st.integers(0, 31), max_size=8).map(bytes)  # bytes that no secret holds
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "in a URL": lambda secret: quote(secret, safe=""),
+    "in a URL's path": quote,
+    "as JavaScript writes it in a URL": lambda secret: quote(secret, safe="!~*'()"),
+    "in a form": quote_plus,
+    "in a URL with lower-case hex": lambda secret: re.sub("%..", lambda hex: hex[0].lower(), quote(secret, safe="")),
+    "in a URL in a URL": lambda secret: quote(quote(secret, safe=""), safe=""),
+    "in JSON": lambda secret: json.dumps(secret)[1:-1],
+    "in JSON of all scripts": lambda secret: json.dumps(secret, ensure_ascii=False)[1:-1],
+    "in JSON of Go": lambda secret: re.sub("[<>&]", lambda sign: rf"\u{ord(sign[0]):04x}", json.dumps(secret)[1:-1]),
+    "in JSON with upper-case hex": lambda secret: re.sub(
+        r"(?<=\\u)[0-9a-f]{4}", lambda hex: hex[0].upper(), json.dumps(secret)[1:-1]
+    ),
+    "in JSON with escaped slashes": lambda secret: json.dumps(secret)[1:-1].replace("/", r"\/"),
+    "in JSON in JSON": lambda secret: json.dumps(json.dumps(secret)[1:-1])[1:-1],
+}
+PLACES: dict[str, Callable[[str], Exchange]] = {
+    "why": lambda text: exchange(why=text),
+    "URL": lambda text: exchange(url=f"http://127.0.0.1/v1?a={text}"),
+    "request header": lambda text: exchange(headers=(("X-Any", text),)),
+    "request body": lambda text: exchange(body=text),
+    "response header": lambda text: exchange(answered=(("location", text),)),
+    "response body": lambda text: exchange(chunks=[b"before ", text.encode(), b" after"]),
+    "breakdown": lambda text: exchange(breakdown=Breakdown("connect", f"before {text} after")),
+}
+
+
+def exchange(
+    *,
+    why: str = "Ask",
+    url: str = "http://127.0.0.1/v1",
+    headers: Headers = (),
+    body: str | None = None,
+    answered: Headers = (),
+    chunks: list[bytes] | None = None,
+    breakdown: Breakdown | None = None,
+) -> Exchange:
+    """An exchange, with no text but what is given."""
+    response = Response(200, answered, tuple(Chunk(0.1, data) for data in chunks or []))
+    request = Request("POST", url, headers, body)
+    return Exchange(why, "gateway", request, 1.0, 0.5, None if breakdown else response, breakdown)
+
+
+def said(taped: Exchange) -> str:
+    """All text of an exchange."""
+    headers = taped.request.headers + (taped.response.headers if taped.response else ())
+    values = [value for _, value in headers]
+    return "\n".join([taped.why, taped.request.url, taped.request.body or "", *values, taped.text])
+
+
+def knowing(*secrets: str) -> Redactor:
+    """A redactor that has learnt the secrets as S0, S1, ..."""
+    redactor = Redactor()
+    for number, secret in enumerate(secrets):
+        redactor.learn(f"S{number}", secret)
+    return redactor
+
+
+def cut(data: bytes, borders: list[int]) -> list[Chunk]:
+    """The data in pieces that end at `borders`."""
+    edges = [0, *sorted(border % (len(data) + 1) for border in borders), len(data)]
+    return [Chunk(0.1, data[start:end]) for start, end in pairwise(edges)]
+
+
+def joined(chunks: tuple[Chunk, ...]) -> bytes:
+    return b"".join(chunk.data for chunk in chunks)
+
+
+# --- secrets that were learnt ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@quickly
+@given(secret=secrets)
+def test_a_secret_becomes_its_marker(spelling: str, secret: str) -> None:
+    assert knowing(secret).text(f"a {SPELLINGS[spelling](secret)} b") == "a {{S0}} b"
+
+
+@pytest.mark.parametrize("place", PLACES)
+@quickly
+@given(secret=secrets, spelling=st.sampled_from(sorted(SPELLINGS)))
+def test_no_place_of_an_exchange_keeps_a_secret(place: str, secret: str, spelling: str) -> None:
+    spelt = SPELLINGS[spelling](secret)
+    (taped,) = knowing(secret).tape([PLACES[place](spelt)])
+    assert said(taped) == said(PLACES[place]("{{S0}}"))
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@quickly
+@given(secret=secrets)
+def test_base64_of_a_secret_becomes_a_marker_that_says_so(encode: Callable[[bytes], bytes], secret: str) -> None:
+    assert knowing(secret).data(encode(secret.encode())) == b"{{S0|base64}}"
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@quickly
+@given(secret=secrets, before=neighbours, after=neighbours)
+def test_a_secret_inside_longer_base64_is_found_at_every_alignment(
+    encode: Callable[[bytes], bytes], secret: str, before: bytes, after: bytes
+) -> None:
+    text = encode(before + secret.encode() + after)
+    head = text[: -(-len(before) * 8 // 6)]
+    tail = text[(len(before) + len(secret.encode())) * 8 // 6 :]
+    redacted = knowing(secret).data(text)
+    assert redacted.startswith(head + b"{{S0|base64}}")
+    assert tail.endswith(redacted.removeprefix(head + b"{{S0|base64}}"))
+
+
+@quickly
+@given(secret=secrets)
+def test_base64_in_a_url_is_found(secret: str) -> None:
+    text = quote(base64.b64encode(secret.encode()).decode(), safe="")
+    assert knowing(secret).text(f"?auth={text}&a=1") == "?auth={{S0|base64}}&a=1"
+
+
+@quickly
+@given(secrets, st.lists(st.integers(0, 10_000), max_size=9))
+def test_a_secret_cut_over_chunks_is_found(secret: str, borders: list[int]) -> None:
+    body = f"größe {secret} and {quote(secret)}, {json.dumps(secret)}".encode()
+    redacted = knowing(secret).chunks(cut(body, borders))
+    assert joined(redacted) == 'größe {{S0}} and {{S0}}, "{{S0}}"'.encode()
+
+
+@quickly
+@given(secrets, st.binary(max_size=40), st.lists(st.integers(0, 10_000), max_size=9))
+def test_the_chunks_stay_as_many_and_as_they_were_in_time(secret: str, data: bytes, borders: list[int]) -> None:
+    chunks = cut(data + secret.encode() + data, borders)
+    redacted = knowing(secret).chunks(chunks)
+    assert [chunk.at for chunk in redacted] == [chunk.at for chunk in chunks]
+
+
+@quickly
+@given(secrets, st.binary(max_size=40), st.lists(st.integers(0, 10_000), max_size=9))
+def test_chunks_joined_are_the_joined_body_redacted(secret: str, data: bytes, borders: list[int]) -> None:
+    body = data + secret.encode() + data
+    redactor = knowing(secret)
+    assert joined(redactor.chunks(cut(body, borders))) == redactor.data(body)
+
+
+def test_a_border_inside_a_secret_moves_behind_its_marker() -> None:
+    chunks = knowing(KEY).chunks([Chunk(0.1, b"a " + KEY[:9].encode()), Chunk(0.2, KEY[9:].encode() + b" b")])
+    assert chunks == (Chunk(0.1, b"a {{S0}}"), Chunk(0.2, b" b"))
+
+
+def test_a_secret_inside_a_longer_one_does_not_spoil_it() -> None:
+    assert knowing(KEY[:20], KEY).text(f"{KEY} {KEY[:20]}") == "{{S1}} {{S0}}"
+
+
+def test_two_names_for_one_value_give_one_marker() -> None:
+    redactor = Redactor()
+    markers = [redactor.learn("FIRST", KEY), redactor.learn("SECOND", KEY)]
+    assert [*markers, redactor.text(KEY)] == ["{{FIRST}}"] * 3
+
+
+def test_a_key_is_found_without_its_prefix() -> None:
+    assert knowing(KEY).text(f'{{"id":1,"key":"{KEY[3:]}"}}') == '{"id":1,"key":"{{S0|bare}}"}'
+
+
+def test_a_key_that_was_learnt_without_its_prefix_keeps_that_marker() -> None:
+    assert knowing(KEY[3:]).text(f"Bearer {KEY}") == "Bearer sk-{{S0}}"
+
+
+def test_a_key_without_its_prefix_is_no_second_secret() -> None:
+    assert knowing(KEY).learn("AGAIN", KEY[3:]) == "{{S0|bare}}"
+
+
+@pytest.mark.parametrize("value", ["", "1", "en-US", "1234567"])
+def test_what_is_too_short_for_a_secret_is_not_learnt(value: str) -> None:
+    redactor = Redactor()
+    assert redactor.learn("S0", value) == value
+    assert redactor.text("1234567 en-US") == "1234567 en-US"
+
+
+def test_a_marker_is_not_learnt() -> None:
+    assert Redactor().learn("SECOND", "{{FIRST}}") == "{{FIRST}}"
+
+
+# --- secrets that a model spelt ----------------------------------------------------------------------
+
+SHAPES: dict[str, Callable[[str], object]] = {
+    "OpenAI content": lambda text: {"choices": [{"index": 0, "delta": {"role": "assistant", "content": text}}]},
+    "OpenAI reasoning": lambda text: {"choices": [{"delta": {"content": "", "reasoning_content": text}}]},
+    "OpenAI tool arguments": lambda text: {"choices": [{"delta": {"tool_calls": [{"function": {"arguments": text}}]}}]},
+    "Dify answer": lambda text: {"event": "message", "answer": text, "created_at": 1},
+    "Dify text": lambda text: {"event": "text_chunk", "data": {"text": text}},
+}
+
+
+def stream(shape: str, pieces: list[str]) -> list[Chunk]:
+    """A stream that says the pieces, one chunk and one event each."""
+    events = [json.dumps(SHAPES[shape](piece), ensure_ascii=False) for piece in pieces]
+    return [Chunk(number / 10, f"data: {event}\n\n".encode()) for number, event in enumerate(events)]
+
+
+def spoken(shape: str, chunks: tuple[Chunk, ...]) -> str:
+    """The text that a stream's events say, once each is read as JSON."""
+    (path,) = re.findall(r'.*"(\w+)": "TEXT"', json.dumps(SHAPES[shape]("TEXT")))
+    found: list[str] = []
+    for event in Response(200, (), chunks).events():
+        json.loads(event.data, object_hook=lambda data: found.append(data[path]) if path in data else data)
+    return "".join(found)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@quickly
+@given(secret=secrets, borders=st.lists(st.integers(0, 80), max_size=9))
+def test_a_secret_spelt_over_deltas_is_found(shape: str, secret: str, borders: list[int]) -> None:
+    text = f'it "is" {secret}, ü'
+    edges = [0, *sorted(border % len(text) for border in borders), len(text)]
+    chunks = stream(shape, [text[start:end] for start, end in pairwise(edges)])
+    redacted = knowing(secret).chunks(chunks)
+    assert spoken(shape, redacted) == 'it "is" {{S0}}, ü'
+    assert len(redacted) == len(chunks)
+
+
+def test_a_marker_stands_where_the_spelt_secret_began() -> None:
+    chunks = stream("Dify answer", ["is ", "x " + KEY[:5], KEY[5:], " y"])
+    texts = [spoken("Dify answer", (chunk,)) for chunk in knowing(KEY).chunks(chunks)]
+    assert texts == ["is ", "x {{S0}}", "", " y"]
+
+
+def test_two_secrets_that_share_a_delta_are_both_found() -> None:
+    chunks = stream("Dify answer", [KEY[:9], KEY[9:] + DATASET_KEY[:9], DATASET_KEY[9:]])
+    assert spoken("Dify answer", knowing(KEY, DATASET_KEY).chunks(chunks)) == "{{S0}}{{S1}}"
+
+
+def test_a_secret_spelt_between_deltas_of_another_kind_is_found() -> None:
+    chunks = [*stream("Dify answer", [KEY[:9]]), *stream("Dify text", ["ok"]), *stream("Dify answer", [KEY[9:]])]
+    assert KEY[9:].encode() not in joined(knowing(KEY).chunks(chunks))
+
+
+def test_base64_of_a_secret_spelt_over_deltas_is_found() -> None:
+    text = base64.b64encode(KEY.encode()).decode()
+    redacted = knowing(KEY).chunks(stream("Dify answer", [text[:7], text[7:]]))
+    assert spoken("Dify answer", redacted) == "{{S0|base64}}"
+
+
+def test_deltas_without_a_secret_stay_byte_for_byte() -> None:
+    chunks = (Chunk(0.1, b'data: {"answer": "\\u00fc\\/"}\n\n'), Chunk(0.2, b'data: {"answer" :"\xff\\x"}\n\n'))
+    assert knowing(KEY).chunks(chunks) == chunks
+
+
+# --- secrets that nobody named -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", [KEY, "sk-proj-Ab3_Cd4-Ef5Gh6Ij7Kl8", "app-Uu7Yq2Wd9Ke4Rm1Tz6Pa", DATASET_KEY, JWT])
+@pytest.mark.parametrize("place", ["why", "URL", "request body", "response body", "breakdown"])
+def test_what_looks_like_a_key_is_found_unnamed(key: str, place: str) -> None:
+    (taped,) = Redactor().tape([PLACES[place](key)])
+    assert said(taped) == said(PLACES[place]("{{unnamed-1}}"))
+
+
+@pytest.mark.parametrize("before", ["", " ", '"', "\n", "\\n", "\\t", "\\u000a", "%20", "%3D", "=", "[", "密钥"])
+def test_a_key_begins_at_the_start_of_a_word(before: str) -> None:
+    (taped,) = Redactor().tape([exchange(body=before + KEY)])
+    assert taped.request.body == before + "{{unnamed-1}}"
+
+
+MEMBERS = ["key", "token", "access_token", "refresh_token", "csrf_token", "api_key", "secret", "password"]
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_a_secret_member_of_json_is_found_unnamed(member: str) -> None:
+    (taped,) = Redactor().tape([exchange(chunks=[f'{{"{member}": "{KEY[3:]}"}}'.encode()])])
+    assert taped.json() == {member: "{{unnamed-1}}"}
+
+
+def test_a_secret_member_of_json_in_json_is_found_unnamed() -> None:
+    (taped,) = Redactor().tape([exchange(body=json.dumps({"a": json.dumps({"token": KEY[3:]})}))])
+    assert taped.request.body == json.dumps({"a": json.dumps({"token": "{{unnamed-1}}"})})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Set-Cookie", "session={}; Path=/; HttpOnly"),
+        ("set-cookie", '__Host-csrf="{}"; Secure'),
+        ("Cookie", "locale=en-US; access_token={}"),
+        ("Authorization", "Bearer {}"),
+        ("Authorization", "Basic {}"),
+        ("X-CSRF-Token", "{}"),
+        ("x-api-key", "{}"),
+    ],
+)
+@pytest.mark.parametrize("secret", [KEY[3:], "MTc2NDc3|DX8EAQL_gAAB==|a%2Fb~c", JWT])
+def test_a_secret_header_is_found_unnamed(name: str, value: str, secret: str) -> None:
+    headers = ((name, value.format(secret)),)
+    (taped,) = Redactor().tape([exchange(headers=headers, answered=headers, body=secret)])
+    assert said(taped) == "\n".join(
+        ["Ask", "http://127.0.0.1/v1", "{{unnamed-1}}", *[value.format("{{unnamed-1}}")] * 2, ""]
+    )
+
+
+def test_the_attributes_of_a_cookie_are_no_secrets() -> None:
+    value = "a=1; Domain=gateway.crazyrouter.com; Path=/console/api/workspaces"
+    original = exchange(url="https://gateway.crazyrouter.com/console/api/workspaces", answered=(("set-cookie", value),))
+    assert Redactor().tape([original]) == [original]
+
+
+def test_an_unnamed_key_that_a_later_exchange_tells_is_gone_from_the_earlier() -> None:
+    told = exchange(chunks=[f'{{"token":"{KEY[3:]}"}}'.encode()])
+    taped = Redactor().tape([exchange(body=KEY[3:]), told])
+    assert taped[0].request.body == "{{unnamed-1}}"
+
+
+def test_an_unnamed_key_cut_over_chunks_is_found() -> None:
+    (taped,) = Redactor().tape([exchange(chunks=[KEY[:10].encode(), KEY[10:].encode()])])
+    assert taped.text == "{{unnamed-1}}"
+
+
+def test_an_unnamed_key_spelt_over_deltas_is_found() -> None:
+    events = [chunk.data for chunk in stream("OpenAI content", [f"is {KEY[:10]}", f"{KEY[10:]}."])]
+    (taped,) = Redactor().tape([exchange(chunks=events)])
+    assert taped.response is not None
+    assert spoken("OpenAI content", taped.response.chunks) == "is {{unnamed-1}}."
+
+
+def test_unnamed_keys_have_markers_of_their_own() -> None:
+    (taped,) = Redactor().tape([exchange(body=f"{KEY} {DATASET_KEY}")])
+    markers = str(taped.request.body).split()
+    assert len(set(markers)) == 2
+    assert all(re.fullmatch(r"\{\{unnamed-\d+\}\}", marker) for marker in markers)
+
+
+def test_a_named_key_is_not_discovered_again() -> None:
+    (taped,) = knowing(KEY).tape([exchange(headers=(("Authorization", f"Bearer {KEY}"),), body=KEY)])
+    assert "unnamed" not in said(taped)
+
+
+@pytest.mark.parametrize("masked", ["sk-abc***xyz", "sk-7Qw9Zr4Tn***********0Gp", "sk-proj-a_b****", "sk-a***"])
+def test_a_masked_key_is_scrubbed(masked: str) -> None:
+    assert Redactor().text(f"该令牌额度已用尽 [{masked}] \\n{masked}") == "该令牌额度已用尽 [sk-***] \\nsk-***"
+
+
+# --- what is no secret -------------------------------------------------------------------------------
+
+ORDINARY = [
+    "0197c8f2-3b1a-7c55-9d3e-0123456789ab",
+    "gpt-5.4 claude-sonnet-4-6 gemini-3-pro text-embedding-3-small",
+    "A task-oriented-application-with-risk-assessment, and an app-navigation-container-wide.",
+    "**disk-space** or sk-*** or sk-short",
+    "data:image/png;base64," + base64.b64encode(bytes(range(256))).decode(),
+    '{"key":"short","token":"","max_tokens":16384,"password":null,"keys":"abcdefghijklmnopqrst"}',
+    "https://crazyrouter.com/v1/chat/completions?a=%20b",
+    "20261122164337561304409pp5q4gvo",
+    "{{#start.query#}} {{CRAZYROUTER_API_KEY}}",
+    "größe 你好 😀 \x00\x85\u2028 \\u00fc \\/ %zz",
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("text", ORDINARY)
+def test_ordinary_text_is_not_touched(place: str, text: str) -> None:
+    original = PLACES[place](text)
+    assert knowing(KEY, DATASET_KEY, 'p "q" +/%ü').tape([original]) == [original]
+
+
+@quickly
+@given(st.binary(max_size=300))
+def test_bytes_without_a_secret_stay(data: bytes) -> None:
+    assert knowing(KEY, 'p "q" +/%ü').data(data) == data
+
+
+@quickly
+@given(secrets, secrets, st.sampled_from(sorted(SPELLINGS)))
+def test_redacting_twice_changes_nothing(one: str, other: str, spelling: str) -> None:
+    redactor = knowing(one, other)
+    spelt = SPELLINGS[spelling](one)
+    headers = (("Authorization", f"Bearer {spelt}"), ("Set-Cookie", f"a={other}; Path=/"))
+    events = [chunk.data for chunk in stream("Dify answer", [KEY[:9], KEY[9:], other])]
+    once = redactor.tape(
+        [exchange(why=spelt, headers=headers, body=base64.b64encode(one.encode()).decode(), chunks=events)]
+    )
+    assert redactor.tape(once) == once
+
+
+# --- replay ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spelling", [*SPELLINGS, "in base64"])
+@quickly
+@given(secret=secrets)
+def test_what_replay_makes_of_a_marker_matches_the_tape(spelling: str, secret: str) -> None:
+    spell = {**SPELLINGS, "in base64": lambda text: base64.b64encode(text.encode()).decode()}[spelling]
+    recorder, replay = Redactor(), Redactor()
+    marker = recorder.learn("DIFY_PASSWORD", secret)
+    replay.stand_in(marker)
+    assert replay.text(f'{{"password":"{spell(marker)}"}}') == recorder.text(f'{{"password":"{spell(secret)}"}}')
+
+
+def test_a_marker_that_stands_in_stays_a_marker() -> None:
+    redactor = Redactor()
+    redactor.stand_in("{{DIFY_PASSWORD}}")
+    assert redactor.learn("OTHER", "{{DIFY_PASSWORD}}") == redactor.text("{{DIFY_PASSWORD}}") == "{{DIFY_PASSWORD}}"
