@@ -8,7 +8,13 @@ import pytest
 
 from fixtures.evidence import MODULES
 
-pytest_plugins = ["fixtures.plugin", *MODULES, "reports.plugin", "reports.allure_adapter"]
+pytest_plugins = [
+    "fixtures.plugin",
+    *MODULES,
+    "fixtures.faults.matrix",
+    "reports.plugin",
+    "reports.allure_adapter",
+]
 
 MARKERS = (
     "smoke: the verification checklist, for a release engineer",
@@ -39,6 +45,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--allow-destructive",
         action="store_true",
         help="the Dify workspace is disposable: let ERR-02 take the plugin away and install it again",
+    )
+    group.addoption("--fault", metavar="ID", help="seed a fault of the catalogue and see it caught; `list` lists them")
+    group.addoption(
+        "--fault-host",
+        default="127.0.0.1",
+        metavar="HOST",
+        help="where --fault listens in a live run: an address that Dify reaches",
+    )
+    group.addoption(
+        "--kill-matrix", type=Path, metavar="FILE", help="judge all checks under all faults of the catalogue, into FILE"
     )
     group.addoption(
         "--report-dir",

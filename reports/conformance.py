@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fixtures.diagnosis import LAYERS
+from fixtures.faults import PROVEN
 from fixtures.tape import write_atomically
 from fixtures.verdict import CONFORMANT, NOT_CONFORMANT, Verdict, counts
 from suites.guide import guide
@@ -48,13 +49,23 @@ class Report:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     software: Mapping[str, str] = field(default_factory=dict)
     left_behind: Sequence[str] = ()
+    fault: str = ""
 
     @property
     def conclusion(self) -> str:
-        """The conclusion in words; only a live pair can be called conformant."""
+        """The conclusion in words; only a live pair without a seeded fault can be called conformant."""
+        if self.fault:
+            seen = "NOT SEEN" if self.exit_code == CONFORMANT else "SEEN"
+            return f"{seen}: seeded {self.fault}"
         if self.exit_code == CONFORMANT:
             return "CONFORMANT" if self.pair == "LIVE" else "HOLDS (on this recording)"
         return "NOT CONFORMANT" if self.exit_code == NOT_CONFORMANT else "COULD NOT JUDGE"
+
+    @property
+    def proven(self) -> Mapping[str, int]:
+        """How many seeded faults kill each check (`python -m fixtures.faults.proof`)."""
+        found: dict[str, int] = json.loads(PROVEN.read_text("utf-8"))
+        return found
 
     def to_data(self) -> dict[str, Any]:
         """Plain data, as `conformance.schema.json` describes it."""
@@ -72,6 +83,7 @@ class Report:
             "profiles": list(self.profiles),
             "software": dict(self.software),
             "provenance": dict(self.provenance),
+            "fault": self.fault,
             "complete": self.complete,
             "totals": {
                 "requests": {"gateway": self.spending.gateway, "dify": self.spending.dify},
@@ -80,7 +92,9 @@ class Report:
             },
             "causes": [cause.to_data() for cause in causes(self.verdicts)],
             "left_behind": list(self.left_behind),
-            "verdicts": [verdict.to_data() for verdict in self.verdicts],
+            "verdicts": [
+                verdict.to_data() | {"proven_by_faults": self.proven.get(verdict.check, 0)} for verdict in self.verdicts
+            ],
         }
 
 
@@ -120,9 +134,11 @@ def causes(verdicts: Sequence[Verdict]) -> list[Cause]:
     return sorted(found, key=_order)
 
 
-def _order(cause: Cause) -> tuple[int, int, int]:
+def _order(cause: Cause) -> tuple[int, bool, int, int]:
+    """An error row that only names itself says less than the ladder of the other rows does."""
     gravest = min(_gravity(verdict)[0] for verdict in cause.verdicts)
-    return max(0, gravest - 2), LAYERS.index(cause.layer), -len(cause.verdicts)
+    names_itself = all(v.requirement == cause.guide_row for v in cause.verdicts if _gravity(v)[0] == gravest)
+    return max(0, gravest - 2), names_itself, LAYERS.index(cause.layer), -len(cause.verdicts)
 
 
 def _gravity(verdict: Verdict) -> tuple[int, str, str]:
@@ -167,11 +183,9 @@ def markdown(report: Report) -> str:
     if readings:
         lines += ["", "## How rows are read", ""]
         lines += [f"- {row.id}, {_cell(row.gist)} {_cell(row.reading or '')}" for row in readings]
-    lines += ["", "## Verdicts", ""]
-    lines += [
-        "| row | requirement | profile | outcome | level | layer | evidence | check |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    proven = report.proven
+    head = ("row", "requirement", "profile", "outcome", "level", "layer", "evidence", "check", "proven by faults")
+    lines += ["", "## Verdicts", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for verdict in sorted(report.verdicts, key=lambda each: (list(rows).index(each.requirement), each.profile)):
         row = rows[verdict.requirement]
         evidence = f"{verdict.evidence.kind} {verdict.evidence.taken_at}, {verdict.requests} exchanges"
@@ -184,6 +198,7 @@ def markdown(report: Report) -> str:
             verdict.layer,
             evidence,
             verdict.check,
+            str(proven.get(verdict.check, "-")),
         ]
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     return "\n".join([*lines, ""])

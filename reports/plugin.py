@@ -92,7 +92,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the reports and set the exit code: 1 not conformant, 2 could not judge."""
     config = session.config
     collector = config.stash.get(COLLECTOR, None)
-    if collector is None or config.option.collectonly:
+    if collector is None or config.option.collectonly or config.option.kill_matrix:
         return
     run = config.stash[SESSION]
     verdicts = _all_verdicts(collector, run)
@@ -121,6 +121,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         provenance=run.manifest.provenance,
         software={name: version for step in steps for name, version in step["software"].items()},
         left_behind=run.left_behind,
+        fault=run.manifest.fault,
     )
     write(collector.report, Path(config.option.report_dir))
     green = exitstatus in (0, 1) and code == CONFORMANT

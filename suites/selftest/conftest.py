@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from fixtures.faults.proof import clean_environment
 
 ROOT = Path(__file__).parents[2]
 CANARY = "Canary5Bird7"
@@ -71,16 +70,6 @@ def run_suite(folder: Path, *args: str, env: Mapping[str, str] | None = None, cw
     return Outcome(done.returncode, done.stdout + done.stderr, time.monotonic() - start, folder)
 
 
-def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This environment without settings of a pair, of pytest or of a proxy."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("CRAZYROUTER_", "DIFY_", "CONFORMANCE_", "PYTEST_")) and "proxy" not in name.lower()
-    }
-    return {**kept, **(more or {})}
-
-
 @pytest.fixture
 def suite(tmp_path: Path) -> Suite:
     """Run the suite with arguments; each call has a folder of its own."""
@@ -98,42 +87,3 @@ def live_settings(url: str) -> dict[str, str]:
         "DIFY_EMAIL": "owner@example.org",
         "DIFY_MEMBER_EMAIL": "member@example.org",
     }
-
-
-Answer = Callable[["Handler"], None]
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Reads a request whole, then lets the server's answer function answer it."""
-
-    protocol_version = "HTTP/1.1"
-    body = b""
-
-    def handle_any(self) -> None:
-        """Answer any method."""
-        self.body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        self.server.answer(self)  # type: ignore[attr-defined]
-
-    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = handle_any  # noqa: N815 - names of http.server
-
-    def reply(self, status: int, media_type: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """Send a whole answer."""
-        self.send_response(status)
-        for name, value in {"Content-Type": media_type, "Content-Length": str(len(body)), **(headers or {})}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
-
-
-def serve(answer: Answer) -> Iterator[str]:
-    """Serve `answer` on a free port of this machine; yields the URL."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.answer = answer  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()

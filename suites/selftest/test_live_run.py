@@ -16,47 +16,28 @@ from urllib.parse import quote, quote_plus
 import jsonschema
 import pytest
 
+from fixtures.faults.null_hosts import CLOSED, Handler, empty_object, served, web_page
+from fixtures.faults.proof import clean_environment
 from reports.conformance import SCHEMA
-from suites.selftest.conftest import (
-    CANARY,
-    ROOT,
-    SECRETS,
-    Handler,
-    Outcome,
-    Suite,
-    clean_environment,
-    live_settings,
-    run_suite,
-    serve,
-)
+from suites.selftest.conftest import CANARY, ROOT, SECRETS, Outcome, Suite, live_settings, run_suite
 
-pytestmark = pytest.mark.selftest
+pytestmark = [pytest.mark.selftest, pytest.mark.xdist_group("live")]
 
 LIVE = ("--pair=live", "--allow-writes", "-m", "nightly", "--profile=gpt-5.4")
-CLOSED = "http://127.0.0.1:9"
-PAGE = b"<!doctype html><html><head><title>New API</title></head><body></body></html>"
-
-
-def say_empty_object(request: Handler) -> None:
-    """200 {} to everything."""
-    request.reply(200, "application/json", b"{}")
-
-
-def show_the_page(request: Handler) -> None:
-    """The web page to everything."""
-    request.reply(200, "text/html; charset=utf-8", PAGE)
 
 
 @pytest.fixture(scope="module")
 def empty_host() -> Iterator[str]:
     """A host that answers 200 {}."""
-    yield from serve(say_empty_object)
+    with served(empty_object) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def page_host() -> Iterator[str]:
     """A host that answers with a web page."""
-    yield from serve(show_the_page)
+    with served(web_page) as url:
+        yield url
 
 
 @pytest.fixture(scope="module", params=["closed port", "empty object", "web page"])
@@ -130,7 +111,7 @@ def echo_everything(request: Handler) -> None:
 @pytest.fixture(scope="module")
 def echo_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     """A live run against a host that echoes every secret, with Allure results."""
-    for url in serve(echo_everything):
+    with served(echo_everything) as url:
         folder = tmp_path_factory.mktemp("echo")
         yield run_suite(folder, *LIVE, "-n", "2", f"--alluredir={folder / 'allure'}", env=live_settings(url))
 
@@ -233,7 +214,7 @@ def answer_slowly(request: Handler) -> None:
 @pytest.mark.parametrize("workers", ["0", "2"])
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_leaves_a_whole_report(tmp_path: Path, workers: str, sign: signal.Signals) -> None:
-    for url in serve(answer_slowly):
+    with served(answer_slowly) as url:
         command = [sys.executable, "-m", "pytest", *LIVE, "-n", workers, f"--report-dir={tmp_path}", "suites/gateway"]
         process = subprocess.Popen(
             command, cwd=ROOT, env=clean_environment(live_settings(url)), stdout=subprocess.PIPE, text=True
@@ -246,4 +227,4 @@ def test_a_stopped_run_leaves_a_whole_report(tmp_path: Path, workers: str, sign:
         run = Outcome(process.returncode, output, 0, tmp_path)
         assert run.exit_code in (1, 2), output
         assert "not_run" in run.verdicts.values()
-        assert len(run.verdicts) == 40
+        assert len(run.verdicts) == 48

@@ -15,7 +15,7 @@ from reports.conformance import SCHEMA
 from suites.guide import guide
 from suites.selftest.conftest import Outcome, Suite, run_suite
 
-pytestmark = pytest.mark.selftest
+pytestmark = [pytest.mark.selftest, pytest.mark.xdist_group("recorded")]
 
 SUITES = ("suites/checklist", "suites/errors", "suites/rollout", "suites/gateway")
 

@@ -1,0 +1,424 @@
+"""The live wire against tiny servers: every way in which an answer can fail to come is evidence."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from fixtures import transport
+from fixtures.exchange import Exchange, Request
+from fixtures.faults import null_hosts
+from fixtures.faults.null_hosts import Handler
+from fixtures.transport import LiveWire, Sending
+
+pytestmark = pytest.mark.selftest
+
+CANARY = "sk-Bird7Canary0123456789"
+
+
+class Script:
+    """What the server answers, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers: list[Callable[[Handler], None]] = []
+        self.seen: list[Handler] = []
+
+    def __call__(self, handler: Handler) -> None:
+        self.seen.append(handler)
+        # the last answer is given again and again
+        (self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])(handler)
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[str, Script]]:
+    script = Script()
+    with null_hosts.served(script) as url:
+        yield url, script
+
+
+@pytest.fixture
+def url(served: tuple[str, Script]) -> str:
+    return served[0]
+
+
+@pytest.fixture
+def script(served: tuple[str, Script]) -> Script:
+    """The server's script, which answers 200 until a test says otherwise."""
+    script = served[1]
+    script.answers, script.seen = [answering(200)], []
+    return script
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No proxy, and no certificates: reading them takes most of the time."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    """The pauses that the wire made, without their time."""
+    return []
+
+
+@pytest.fixture
+def wire(pauses: list[float]) -> Iterator[LiveWire]:
+    made = LiveWire(sleep=pauses.append)
+    yield made
+    made.close()
+
+
+def answering(status: int, body: bytes = b"{}", **headers: str) -> Callable[[Handler], None]:
+    """An answer; underscores of header names stand for hyphens."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda handler: handler.reply(status, "application/json", body, named)
+
+
+def in_pieces(media_type: str, pieces: list[bytes], pause: float = 0.0) -> Callable[[Handler], None]:
+    """An answer in HTTP chunks with a pause before each."""
+
+    def answer(handler: Handler) -> None:
+        handler.close_connection = True
+        handler.send_response(200)
+        handler.send_header("Content-Type", media_type)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        with suppress(OSError):  # the client may hang up
+            for piece in [*pieces, b""]:
+                time.sleep(pause)
+                handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+
+    return answer
+
+
+@contextmanager
+def saying(data: bytes) -> Iterator[str]:
+    """A server that sends these bytes to whoever connects and asks, and hangs up; gives its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def run() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(data)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+        server.shutdown(socket.SHUT_RDWR)  # wakes accept
+        thread.join(2)
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def attempts(wire: LiveWire, url: str, body: str | None = None, **headers: str) -> list[Exchange]:
+    """All attempts at a GET, or at a POST where there is a body."""
+    named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    request = Request("GET" if body is None else "POST", url, named, body)
+    return list(wire.send(Sending("Ask", "gateway", request)))
+
+
+def get(wire: LiveWire, url: str, body: str | None = None, **headers: str) -> Exchange:
+    """The one attempt that was needed."""
+    (only,) = attempts(wire, url, body, **headers)
+    return only
+
+
+def kinds(exchanges: list[Exchange]) -> list[str]:
+    """What each attempt broke down with, or its status."""
+    return [each.breakdown.kind if each.breakdown else str(each.status) for each in exchanges]
+
+
+# --- an answer ---------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_kept_with_status_headers_and_body(wire: LiveWire, url: str, script: Script) -> None:
+    script.answers = [answering(404, b'{"error":"none"}', X_Any="value")]
+    taped = get(wire, url)
+    assert (taped.status, taped.json(), taped.superseded) == (404, {"error": "none"}, False)
+    assert taped.response is not None
+    assert taped.response.header("x-any") == "value"
+
+
+def test_a_request_arrives_as_it_was_made(wire: LiveWire, url: str, script: Script) -> None:
+    get(wire, f"{url}/v1/a?b=%2F", '{"größe":"😀"}', Authorization="Bearer x")
+    (seen,) = script.seen
+    assert (seen.command, seen.path, seen.body.decode()) == ("POST", "/v1/a?b=%2F", '{"größe":"😀"}')
+    assert seen.headers["authorization"] == "Bearer x"
+
+
+@pytest.mark.usefixtures("script")
+def test_an_exchange_says_what_was_meant_and_when(wire: LiveWire, url: str) -> None:
+    request = Request("GET", url)
+    before = time.time()
+    (taped,) = wire.send(Sending("Ask", "dify", request, poll=3))
+    assert (taped.why, taped.side, taped.request, taped.poll) == ("Ask", "dify", request, 3)
+    assert before - 0.001 <= taped.sent_at <= taped.done_at <= time.time() + 0.002
+
+
+def test_identity_encoding_is_asked_for(wire: LiveWire, url: str, script: Script) -> None:
+    get(wire, url)
+    assert script.seen[0].headers.get_all("accept-encoding") == ["identity"]
+
+
+def test_redirects_are_not_followed(wire: LiveWire, url: str, script: Script) -> None:
+    script.answers = [answering(302, Location="/elsewhere")]
+    assert get(wire, url).status == 302
+    assert len(script.seen) == 1
+
+
+def test_a_servers_cookie_is_not_sent_back_by_itself(wire: LiveWire, url: str, script: Script) -> None:
+    script.answers = [answering(200, Set_Cookie="session=1; Path=/")]
+    get(wire, url)
+    get(wire, url)
+    assert script.seen[1].headers["cookie"] is None
+
+
+def test_a_chosen_cookie_is_sent(wire: LiveWire, url: str, script: Script) -> None:
+    get(wire, url, Cookie="a=1; b=2")
+    assert script.seen[0].headers["cookie"] == "a=1; b=2"
+
+
+# --- pieces ------------------------------------------------------------------------------------------
+
+
+def test_a_stream_is_kept_in_pieces_with_their_times(wire: LiveWire, url: str, script: Script) -> None:
+    pieces = [b"data: \xc3", b"\xbc\n", b"\ndata: [DONE]\n\n"]
+    script.answers = [in_pieces("text/event-stream; charset=utf-8", pieces, 0.04)]
+    taped = get(wire, url)
+    assert taped.response is not None
+    assert [chunk.data for chunk in taped.response.chunks] == pieces
+    for number, chunk in enumerate(taped.response.chunks, 1):
+        assert chunk.at >= 0.04 * number - 0.005
+
+
+def test_a_plain_body_is_one_chunk(wire: LiveWire, url: str, script: Script) -> None:
+    script.answers = [in_pieces("application/json", [b"[1", b",2]"], 0.02)]
+    taped = get(wire, url)
+    assert taped.response is not None
+    assert [chunk.data for chunk in taped.response.chunks] == [b"[1,2]"]
+    assert 0.035 <= taped.response.chunks[0].at <= taped.elapsed
+
+
+def test_an_empty_body_has_no_chunks(wire: LiveWire, url: str, script: Script) -> None:
+    script.answers = [answering(204, b"")]
+    taped = get(wire, url)
+    assert taped.response is not None
+    assert taped.response.chunks == ()
+
+
+# --- no answer ---------------------------------------------------------------------------------------
+
+
+def test_a_refused_connection_is_tried_three_times(wire: LiveWire, closed_port: int, pauses: list[float]) -> None:
+    tried = attempts(wire, f"http://127.0.0.1:{closed_port}/")
+    assert kinds(tried) == ["connect"] * 3
+    assert [each.superseded for each in tried] == [True, True, False]
+    assert pauses == [0.5, 2.0]
+    assert f"nothing answers at 127.0.0.1:{closed_port}" in tried[-1].text
+
+
+def test_a_dead_host_is_not_asked_again(wire: LiveWire, closed_port: int) -> None:
+    attempts(wire, f"http://127.0.0.1:{closed_port}/")
+    with socket.create_server(("127.0.0.1", closed_port)) as server:
+        again = get(wire, f"http://127.0.0.1:{closed_port}/other", "{}")
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    assert kinds([again]) == ["dead_host"]
+    assert "nothing answers at" in again.text
+
+
+@pytest.mark.usefixtures("script")
+def test_one_dead_host_is_no_other(wire: LiveWire, closed_port: int, url: str) -> None:
+    attempts(wire, f"http://127.0.0.1:{closed_port}/")
+    assert get(wire, url).status == 200
+
+
+def test_another_protocol_than_tls_is_not_tried_again(wire: LiveWire, pauses: list[float]) -> None:
+    with saying(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
+        secure = url.replace("http:", "https:")
+        assert kinds(attempts(wire, secure)) == ["tls"]
+        assert kinds(attempts(wire, secure)) == ["dead_host"]
+    assert pauses == []
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n8\r\ndata: a\n\r\n", id="between chunks"),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n8\r\ndat", id="inside a chunk"),
+        pytest.param(HEAD + b"Content-Length: 100\r\n\r\ndata: a\n", id="before its length"),
+        pytest.param(HEAD[:20], id="inside the head"),
+        pytest.param(b"", id="before the head"),
+    ],
+)
+def test_a_cut_answer_is_tried_twice(wire: LiveWire, pauses: list[float], data: bytes) -> None:
+    with saying(data) as url:
+        assert kinds(attempts(wire, url)) == ["cut", "cut"]
+    assert pauses == [0.5]
+
+
+@pytest.mark.parametrize("data", [b"\x00\xff\x16\r\n\r\n", b"SSH-2.0-OpenSSH_9.9\r\n", b"HTTP/9.9 abc\r\n\r\n"])
+def test_garbage_is_a_breakdown(wire: LiveWire, data: bytes) -> None:
+    with saying(data) as url:
+        assert set(kinds(attempts(wire, url))) <= {"protocol", "cut"}
+
+
+def test_an_answer_after_a_cut_one_counts(wire: LiveWire, url: str, script: Script) -> None:
+    script.answers = [hang_up, answering(200)]
+    tried = attempts(wire, url)
+    assert kinds(tried) == ["cut", "200"]
+    assert [each.superseded for each in tried] == [True, False]
+
+
+def hang_up(handler: Handler) -> None:
+    handler.close_connection = True
+
+
+def test_silence_is_a_time_out_and_tried_twice(
+    monkeypatch: pytest.MonkeyPatch, pauses: list[float], url: str, script: Script
+) -> None:
+    monkeypatch.setattr(transport, "IDLE_SECONDS", 0.05)
+    script.answers = [in_pieces("text/event-stream", [b"data: a\n\n"], 0.15)]
+    wire = LiveWire(sleep=pauses.append)
+    assert kinds(attempts(wire, url)) == ["timeout", "timeout"]
+    assert pauses == [0.5]
+    wire.close()
+
+
+@pytest.mark.parametrize(("limit", "value"), [("WHOLE_SECONDS", 0.1), ("LARGEST_BODY", 10)])
+def test_an_endless_answer_is_ended(
+    monkeypatch: pytest.MonkeyPatch, wire: LiveWire, url: str, script: Script, limit: str, value: float
+) -> None:
+    monkeypatch.setattr(transport, limit, value)
+    script.answers = [in_pieces("text/event-stream", [b": ping\n\n"] * 30, 0.01)]
+    start = time.monotonic()
+    assert kinds(attempts(wire, url)) == ["timeout", "timeout"]
+    assert time.monotonic() - start < 3
+
+
+# --- what cannot be sent -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value", [f"Bearer {CANARY}\n", f"Bearer {CANARY}\r\nX-Other: 1", f"{CANARY}\x00", f"{CANARY}'\n"]
+)
+def test_an_illegal_header_is_refused_without_its_value(wire: LiveWire, url: str, value: str) -> None:
+    taped = get(wire, url, Authorization=value)
+    assert kinds([taped]) == ["refused_to_send"]
+    assert CANARY not in taped.text
+
+
+@pytest.mark.parametrize("value", [f"Bearer {CANARY}ü", f"Bearer {CANARY}密钥", "密钥密钥密钥密钥"])
+def test_a_header_of_another_script_is_refused_without_its_value(wire: LiveWire, url: str, value: str) -> None:
+    taped = get(wire, url, Authorization=value)
+    assert kinds([taped]) == ["refused_to_send"]
+    assert CANARY not in taped.text
+    assert "密钥" not in taped.text
+
+
+@pytest.mark.parametrize("address", ["ftp://127.0.0.1/", "127.0.0.1/v1", "http:///v1"])
+def test_an_address_that_is_none_is_refused(wire: LiveWire, address: str) -> None:
+    assert kinds(attempts(wire, address)) == ["refused_to_send"]
+
+
+# --- 429 ---------------------------------------------------------------------------------------------
+
+
+def test_a_429_is_tried_again_when_the_server_asks(
+    wire: LiveWire, url: str, script: Script, pauses: list[float]
+) -> None:
+    script.answers = [answering(429, Retry_After="1"), answering(429, Retry_After="3"), answering(200)]
+    tried = attempts(wire, url)
+    assert [(each.status, each.superseded) for each in tried] == [(429, True), (429, True), (200, False)]
+    assert pauses == [1.0, 3.0]
+
+
+def test_a_server_cannot_ask_for_a_long_pause(wire: LiveWire, url: str, script: Script, pauses: list[float]) -> None:
+    script.answers = [answering(429, Retry_After="3600"), answering(429, Retry_After="9" * 400), answering(200)]
+    attempts(wire, url)
+    assert pauses == [transport.LONGEST_PAUSE] * 2
+
+
+@pytest.mark.parametrize("asked", ["", "soon", "-1", "1.5", "Sun, 22 Nov 2026 16:43:37 GMT", "\xb2"])
+def test_an_odd_wish_is_not_heard(wire: LiveWire, url: str, script: Script, pauses: list[float], asked: str) -> None:
+    script.answers = [answering(429, Retry_After=asked), answering(200)]
+    assert kinds(attempts(wire, url)) == ["429", "200"]
+    assert pauses == [0.5]
+
+
+def test_the_last_429_is_the_answer(wire: LiveWire, url: str, script: Script, pauses: list[float]) -> None:
+    script.answers = [answering(429)]
+    tried = attempts(wire, url)
+    assert [(each.status, each.superseded) for each in tried] == [(429, True), (429, True), (429, False)]
+    assert pauses == [0.5, 2.0]
+
+
+def test_a_429_does_not_make_a_host_dead(wire: LiveWire, url: str, script: Script) -> None:
+    script.answers = [answering(429), answering(429), answering(429), answering(200)]
+    attempts(wire, url)
+    assert get(wire, url).status == 200
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 502, 503])
+def test_other_statuses_are_answers(wire: LiveWire, url: str, script: Script, status: int) -> None:
+    script.answers = [answering(status, Retry_After="1")]
+    assert get(wire, url).status == status
+
+
+# --- proxies -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_of_the_environment_is_used(
+    monkeypatch: pytest.MonkeyPatch, url: str, script: Script, name: str
+) -> None:
+    monkeypatch.setenv(name, url)
+    wire = LiveWire()
+    assert get(wire, "http://gateway.example/v1/models").status == 200
+    assert [seen.path for seen in script.seen] == ["http://gateway.example/v1/models"]
+    wire.close()
+
+
+def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch, url: str, script: Script, closed_port: int) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port}")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,other.example")
+    wire = LiveWire()
+    assert get(wire, f"{url}/v1").status == 200
+    assert [seen.path for seen in script.seen] == ["/v1"]
+    wire.close()
+
+
+def test_a_proxy_that_refuses_is_a_connection_that_failed(
+    monkeypatch: pytest.MonkeyPatch, url: str, script: Script, pauses: list[float]
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", url)
+    monkeypatch.setattr(Handler, "do_CONNECT", Handler.handle_any, raising=False)
+    script.answers = [answering(502, b"")]
+    wire = LiveWire(sleep=pauses.append)
+    assert kinds(attempts(wire, "https://gateway.example/v1")) == ["connect"] * 3
+    assert {seen.path for seen in script.seen} == {"gateway.example:443"}
+    wire.close()
