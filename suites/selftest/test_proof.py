@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,10 +13,21 @@ import pytest
 from fixtures.diagnosis import LAYERS
 from fixtures.faults import catalogue
 from fixtures.faults.null_hosts import HOSTS
-from fixtures.faults.proof import NULL_MODEL, confusion, kill_matrix, null_scores, wrong
+from fixtures.faults.proof import NULL_MODEL, clean_environment, confusion, kill_matrix, null_scores, printed, wrong
 from suites.guide import guide
 
 pytestmark = [pytest.mark.selftest, pytest.mark.xdist_group("proof")]
+
+
+README = Path(__file__).parents[2] / "README.md"
+GROUPED = """
+import pytest
+
+@pytest.mark.xdist_group("one")
+@pytest.mark.parametrize("number", range(8))
+def test_it(number, worker_id):
+    open(worker_id, "a").close()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +44,11 @@ def scores() -> dict[str, tuple[int, int]]:
 
 def test_nothing_is_wrong_with_checks_or_faults(matrix: Any, scores: dict[str, tuple[int, int]]) -> None:
     assert wrong(matrix, scores) == []
+
+
+def test_the_readme_quotes_the_proof(matrix: Any, scores: dict[str, tuple[int, int]]) -> None:
+    conclusion = printed(matrix, scores).splitlines()[-1]
+    assert conclusion in " ".join(README.read_text("utf-8").split())
 
 
 def test_every_guide_row_is_diagnosed_as_itself(matrix: Any) -> None:
@@ -59,3 +79,11 @@ def test_every_error_and_checklist_row_has_several_faults() -> None:
 def test_every_layer_of_the_pair_has_a_fault() -> None:
     diagnosed = {each.layer for each in catalogue().values()}
     assert set(LAYERS) - {"settings", "recording"} <= diagnosed
+
+
+def test_xdist_keeps_a_group_on_one_worker(tmp_path: Path) -> None:
+    # pytest 9.2 with xdist 3.8 silently does not; the proof would then be made twice
+    (tmp_path / "test_group.py").write_text(GROUPED, "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-c", os.devnull, "--rootdir=."]
+    subprocess.run(command, cwd=tmp_path, env=clean_environment(), check=True, capture_output=True)
+    assert len(list(tmp_path.glob("gw*"))) == 1

@@ -17,7 +17,7 @@ from suites.selftest.conftest import Outcome, Suite, run_suite
 
 pytestmark = [pytest.mark.selftest, pytest.mark.xdist_group("recorded")]
 
-SUITES = ("suites/checklist", "suites/errors", "suites/rollout", "suites/gateway")
+SUITES = ("suites/checklist", "suites/errors", "suites/rollout", "suites/gateway", "suites/dify")
 
 
 @pytest.fixture(scope="module")
