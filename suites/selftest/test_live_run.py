@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -65,6 +66,13 @@ def test_the_first_line_says_what_is_wrong(null_run: tuple[str, Outcome]) -> Non
         "web page": "LIVE NOT CONFORMANT: The base URL is",
     }[name]
     assert run.headline.startswith(expected)
+
+
+def test_each_step_is_acted_once(null_run: tuple[str, Outcome]) -> None:
+    _, run = null_run
+    acted = re.findall(r"acted (\S+): ", run.output)
+    assert len(acted) > 10
+    assert len(acted) == len(set(acted))
 
 
 def test_a_null_run_ends_soon_and_leaves_a_whole_report(null_run: tuple[str, Outcome]) -> None:

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 from fixtures.plugin import RECORDING
+from fixtures.profiles import FOLDER as PROFILES
 from fixtures.run import read_manifest, write_manifest
 from reports.conformance import SCHEMA
 from suites.guide import guide
@@ -164,3 +165,28 @@ def test_a_row_that_never_comes_is_a_verdict(suite: Suite, recording: Path) -> N
     run = judged(suite, recording)
     assert run.exit_code == 1, run.output
     assert run.verdicts["CHK-05", "the_request_is_in_the_gateway_log_once", "gpt-5.4"] == "fail"
+
+
+# --- what a run as a whole concludes --------------------------------------------------------------------
+
+
+def test_a_row_without_a_verdict_fails_a_whole_run(suite: Suite) -> None:
+    run = suite("-m", "nightly", "-n", "2", "--ignore=suites/errors")
+    missing = {row for (row, _, _), outcome in run.verdicts.items() if outcome == "not_run"}
+    assert run.exit_code == 2, run.output
+    assert missing == {row for row in guide().rows if row.startswith("ERR")}
+
+
+def test_strict_makes_a_warning_a_failure(suite: Suite) -> None:
+    weak = ("suites/rollout", "-k", "default_model", "--fault=default-model-is-another")
+    assert suite(*weak).exit_code == 0
+    assert suite(*weak, "--strict").exit_code == 1
+
+
+def test_a_known_deviation_that_passes_again_is_red(suite: Suite, tmp_path: Path) -> None:
+    known = "deviations: [{check: dify_keeps_the_base_url, reason: a test, expires: 2099-01-01}]"
+    profile = tmp_path / "gpt-5.4.yaml"
+    profile.write_text((PROFILES / "gpt-5.4.yaml").read_text("utf-8").replace("deviations: []", known), "utf-8")
+    run = suite("-m", "smoke", f"--profile={profile}")
+    assert run.exit_code == 1, run.output
+    assert "remove that entry" in run.output
