@@ -11,7 +11,7 @@ from fixtures.evidence.checklist import (
     SavedEmbedding,
     SavedModel,
 )
-from fixtures.gateway import UNITS_PER_USD, TokenUsage, says_ok
+from fixtures.gateway import UNITS_PER_USD, Token, TokenUsage, says_ok
 from fixtures.profiles import Profile
 from suites.requirements import requirement
 
@@ -22,6 +22,15 @@ pytestmark = pytest.mark.smoke
 def test_the_provider_holds_the_model(saved_model: SavedModel) -> None:
     names = saved_model.saved_names
     assert saved_model.model in names, f"expected {saved_model.model} in Model Provider, found {sorted(names)}"
+
+
+@requirement("CHK-01")
+def test_dify_shows_the_key_masked(saved_model: SavedModel, provider_token: Token) -> None:
+    shown = saved_model.readback.get("credentials", "api_key", default="")
+    assert shown, f"expected a masked key in what is saved, got {saved_model.readback.summary()}"
+    assert provider_token.key.removeprefix("sk-") not in saved_model.readback.text, (
+        "expected the key masked, it is in clear"
+    )
 
 
 @requirement("CHK-02")

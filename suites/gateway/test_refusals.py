@@ -2,8 +2,9 @@
 
 import pytest
 
-from fixtures.evidence.wire import BadRequests, Refusals
+from fixtures.evidence.wire import BadRequests, Refusals, Twins
 from fixtures.exchange import Exchange
+from fixtures.gateway import ChatReply
 from suites.requirements import requirement
 
 pytestmark = pytest.mark.audit
@@ -43,6 +44,14 @@ def test_no_refusal_echoes_the_key(key_refusals: Refusals, models_list: Exchange
     assert_healthy(models_list)
     assert refused == [401, 401, 401], f"expected the wrong key to be refused with 401, got {refused}"
     assert not echoing, f"expected no refusal to show the key, it stands in the answers of {echoing}"
+
+
+@requirement("WIRE-25")
+def test_no_answer_shows_the_key(models_list: Exchange, short_chat: ChatReply, long_chat: Twins) -> None:
+    answers = [models_list, short_chat.exchange, long_chat.plain.exchange, long_chat.streamed.exchange]
+    showing = [answer.why for answer in answers if answer.shows_its_key]
+    assert_healthy(models_list)
+    assert not showing, f"expected no answer to show the key that asked, it stands in the answers to {showing}"
 
 
 @requirement("WIRE-26")
