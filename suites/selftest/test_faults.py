@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from fixtures.diagnosis import LAYERS
 from fixtures.exchange import Chunk, Exchange, Request, Response
 from fixtures.faults import catalogue
 from fixtures.faults.change import VOCABULARY, Place, changed, matches
 from fixtures.faults.null_hosts import Handler, served
-from suites.selftest.conftest import CANARY, SECRETS, Suite
+from suites.guide import Layer
+from suites.selftest.conftest import CANARY, ROOT, SECRETS, Suite
 
 pytestmark = pytest.mark.selftest
 
@@ -105,3 +109,10 @@ def test_the_proxy_finds_a_key_by_its_name_and_shows_none(suite: Suite, tmp_path
     outputs = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert set(run.verdicts.values()) == {"fail"}
     assert not any(CANARY.encode() in data for data in [*outputs, run.output.encode()])
+
+
+def test_the_layers_are_the_same_everywhere() -> None:
+    config = (ROOT / "reports" / "allure" / "allurerc.mjs").read_text("utf-8")
+    listed = re.findall(r'^  "([a-z_]+)",$', config, re.MULTILINE)
+    assert tuple(listed) == LAYERS
+    assert LAYERS[2:] == get_args(Layer)
