@@ -182,13 +182,13 @@ def markdown(report: Report) -> str:
     readings = [row for row in rows.values() if row.reading and any(v.requirement == row.id for v in report.verdicts)]
     if readings:
         lines += ["", "## How rows are read", ""]
-        lines += [f"- {row.id}, {_cell(row.gist)} {_cell(row.reading or '')}" for row in readings]
+        lines += [f"- {row.id}: {_cell(row.gist)} Read as: {_cell(row.reading or '')}" for row in readings]
     proven = report.proven
     head = ("row", "requirement", "profile", "outcome", "level", "layer", "evidence", "check", "proven by faults")
     lines += ["", "## Verdicts", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for verdict in sorted(report.verdicts, key=lambda each: (list(rows).index(each.requirement), each.profile)):
         row = rows[verdict.requirement]
-        evidence = f"{verdict.evidence.kind} {verdict.evidence.taken_at}, {verdict.requests} exchanges"
+        evidence = f"{verdict.evidence.kind} {verdict.evidence.taken_at}, exchanges: {verdict.requests}"
         cells = [
             row.id,
             row.gist,

@@ -7,8 +7,9 @@ from fixtures.dify import AppReply, Session
 from fixtures.evidence.checklist import EnvironmentKey, GatewayLog, Import, SavedEmbedding, SavedModel
 from fixtures.evidence.errors import WrongBase
 from fixtures.evidence.rollout import BaseUrls, IpRestriction, QuotaCap, SplitTokens, Traffic, Whitelist
+from fixtures.evidence.wire import Embeddings
 from fixtures.exchange import Exchange
-from fixtures.gateway import ChatReply, Token, TokenUsage, read_log, says_ok
+from fixtures.gateway import CONSUMED, UNITS_PER_USD, ChatReply, Token, TokenUsage, read_log, says_ok
 from fixtures.profiles import Profile
 from suites.guide import guide
 from suites.requirements import requirement
@@ -19,7 +20,8 @@ NOT_ALLOWED = 403
 
 def listed(models: Exchange) -> set[str]:
     """The ids in a model list."""
-    return {str(item.get("id")) for item in models.items("data")}
+    ids = [item.get("id") for item in models.items("data")]
+    return {id for id in ids if isinstance(id, str) and id}
 
 
 # --- prerequisites and whitelist ----------------------------------------------------------------------
@@ -173,8 +175,10 @@ def test_the_fallback_chat_model_answers(recommended_replies: dict[str, ChatRepl
 
 def embeds(embeddings: dict[str, Exchange], model: str) -> None:
     """Assert that a recommended embedding model gave a vector."""
-    vector = embeddings[model].get("data", 0, "embedding", default=[])
-    assert len(vector) > 1, f"expected a vector from {model}, got {embeddings[model].summary()}"
+    vectors = Embeddings.vectors(embeddings[model])
+    assert [len(vector) > 1 for vector in vectors] == [True], (
+        f"expected a vector from {model}, got {embeddings[model].summary()}"
+    )
 
 
 @requirement("MOD-04")
@@ -193,7 +197,7 @@ def test_the_lower_cost_embedding_model_answers(recommended_embeddings: dict[str
 @requirement("TOK-01")
 def test_nothing_but_dify_is_seen_on_the_token(token_rows: Exchange, profile: Profile) -> None:
     rows = read_log(token_rows)
-    foreign = {row.model for row in rows if row.type == 2} - set(profile.rollout.token.models)
+    foreign = {row.model for row in rows if row.type == CONSUMED} - set(profile.rollout.token.models)
     assert rows, f"expected rows of the token in the log, got {token_rows.summary()}"
     assert not foreign, f"expected only the planned models on the token, its log shows {sorted(foreign)}"
 
@@ -280,13 +284,13 @@ def test_chat_and_embedding_traffic_are_seen_apart(traffic: Traffic, profile: Pr
 
 
 @requirement("TIP-04")
-def test_environments_have_tight_caps(environment_usage: dict[str, TokenUsage]) -> None:
+def test_environments_have_tight_caps(environment_usage: dict[str, TokenUsage], profile: Profile) -> None:
     unlimited = [name for name, usage in environment_usage.items() if usage.unlimited or not usage.ok]
-    caps = {name: usage.granted for name, usage in environment_usage.items()}
+    caps = {name: usage.granted / UNITS_PER_USD for name, usage in environment_usage.items()}
+    plan = {name: environment.quota_cap_usd for name, environment in profile.rollout.environments.items()}
+    above = [name for name, cap in caps.items() if cap > min(plan[name], caps["production"])]
     assert not unlimited, f"expected a cap on every environment's token, none on {unlimited}"
-    assert max(caps["development"], caps["staging"]) <= caps["production"], (
-        f"expected development and staging capped no higher than production, caps are {caps}"
-    )
+    assert not above, f"expected caps of at most {plan} USD and none above production's, they are {caps} USD"
 
 
 @requirement("TIP-05")

@@ -89,7 +89,7 @@ def test_the_order_and_the_workers_change_nothing(nightly: Outcome, suite: Suite
 
 def test_stored_evidence_is_judged_the_same_again(smoke: Outcome, suite: Suite) -> None:
     (evidence,) = (smoke.folder / "evidence").iterdir()
-    again = suite("-m", "smoke", f"--evidence={evidence}")
+    again = suite(f"--evidence={evidence}")
     assert again.exit_code == 0, again.output
     assert again.report["verdicts"] == smoke.report["verdicts"]
 
