@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from fixtures.datafile import DataError, load
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "required": ["colour"],
@@ -21,8 +22,12 @@ SCHEMA = {
         "day": {"type": "string", "format": "date", "description": "a date as YYYY-MM-DD"},
         "parts": {
             "type": "array",
-            "items": {"type": "object", "required": ["size"], "properties": {"size": {"type": "integer"}}},
+            "items": {"type": "object", "required": ["size", "unit"], "properties": {"size": {"type": "integer"}}},
         },
+        "kind": {"const": "paint"},
+        "name": {"type": "string", "pattern": "^[a-z]+$"},
+        "share": {"type": "number", "maximum": 1},
+        "left_out": {"not": {}},
     },
 }
 
@@ -33,33 +38,128 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "words"),
+    ("text", "line", "message"),
     [
-        pytest.param("", 1, "the file is empty", id="empty"),
-        pytest.param("- red\n", 1, "write a mapping", id="no mapping"),
-        pytest.param("words: a\n", 1, "missing the field colour; write `colour: ...`", id="missing field"),
-        pytest.param("color: red\n", 1, "unknown key 'color' (did you mean colour?)", id="misspelt key"),
-        pytest.param("colour: red\nsize: 1\n", 2, "write one of colour, words, day, parts", id="unknown key"),
-        pytest.param("words: a\ncolour: rod\n", 2, "(did you mean red?); write one of red, blue", id="enum"),
-        pytest.param("colour: red\nwords: 5\n", 2, "words is 5; write some words in quotes", id="type"),
-        pytest.param("colour: red\nday: 2026-02-30\n", 2, "write a date as YYYY-MM-DD", id="date"),
-        pytest.param("colour: red\nparts:\n- size: 1\n- {}\n", 4, "parts[1] is missing", id="list item"),
-        pytest.param("colour: red\nwords: a\nwords: b\n", 3, "stands twice (first in line 2)", id="duplicate key"),
-        pytest.param("colour: red\nwords: a: b\n", 2, "not valid YAML", id="syntax"),
-        pytest.param("colour: red\n---\nwords: a\n", 2, "a second document", id="second document"),
-        pytest.param("colour: &a red\nwords: *a\n", 2, "the alias *a", id="alias"),
-        pytest.param("colour: red\nwords: !!str a\n", 2, "the tag", id="tag"),
-        pytest.param("? [colour]\n: red\n", 1, "this key is not plain text", id="list as key"),
-        pytest.param("colour: red\nwords: \x01\n", 2, "is not printable; write text", id="control character"),
-        pytest.param("colour: red\nparts: " + "[" * 99 + "]" * 99, 2, "nested more than", id="too deep"),
+        pytest.param("", 1, "the file is empty; write its entries instead", id="empty"),
+        pytest.param("- red\n", 1, "the file is a list; write a mapping instead", id="no mapping"),
+        pytest.param("words: a\n", 1, "the file is missing the field colour; write `colour: ...`", id="missing field"),
+        pytest.param(
+            "colour: red\nparts: [{}]\n",
+            2,
+            "parts[0] is missing the fields size, unit; write `size: ...`, `unit: ...`",
+            id="missing fields",
+        ),
+        pytest.param(
+            "color: red\n",
+            1,
+            f"unknown key 'color' (did you mean colour?); write one of {', '.join(SCHEMA['properties'])} instead",
+            id="misspelt key",
+        ),
+        pytest.param(
+            "colour: red\nsize: 1\n",
+            2,
+            f"unknown key 'size'; write one of {', '.join(SCHEMA['properties'])} instead",
+            id="unknown key",
+        ),
+        pytest.param(
+            "words: a\ncolour: rod\n",
+            2,
+            "colour is 'rod' (did you mean red?); write one of red, blue instead",
+            id="enum",
+        ),
+        pytest.param("colour: 5\n", 1, "colour is 5; write one of red, blue instead", id="number for a word"),
+        pytest.param(
+            "colour: red\nkind: pint\n", 2, "kind is 'pint' (did you mean paint?); write paint instead", id="const"
+        ),
+        pytest.param(
+            "colour: red\nwords: 5\n", 2, "words is 5; write some words in quotes instead", id="number for text"
+        ),
+        pytest.param(
+            "colour: red\nwords: true\n", 2, "words is true; write some words in quotes instead", id="flag for text"
+        ),
+        pytest.param("colour: red\nwords:\n", 2, "words is empty; write some words instead", id="nothing for text"),
+        pytest.param(
+            "colour: red\nwords: {}\n", 2, "words is a mapping; write some words instead", id="mapping for text"
+        ),
+        pytest.param("colour: red\nshare: []\n", 2, "share is a list; write a number instead", id="list for a number"),
+        pytest.param(
+            "colour: red\nday: 2026-02-30\n", 2, "day is '2026-02-30'; write a date as YYYY-MM-DD instead", id="date"
+        ),
+        pytest.param("colour: red\nname: B\n", 2, "name is 'B'; write text of the form ^[a-z]+$ instead", id="pattern"),
+        pytest.param(
+            "colour: red\nshare: 2\n",
+            2,
+            "share: 2 is greater than the maximum of 1; write what fits instead",
+            id="limit",
+        ),
+        pytest.param("colour: red\nleft_out: 1\n", 2, "left_out is not allowed here; remove it", id="not allowed"),
+        pytest.param(
+            "colour: red\nparts:\n- {size: 1, unit: a}\n- {size: a, unit: a}\n",
+            4,
+            "parts[1].size is 'a'; write a whole number instead",
+            id="list item",
+        ),
+        pytest.param(
+            "colour: red\nwords: a\nwords: b\n",
+            3,
+            "the key 'words' stands twice (first in line 2); write it once",
+            id="duplicate key",
+        ),
+        pytest.param(
+            "colour: red\n---\nwords: a\n",
+            2,
+            "a second document starts; write one document per file instead",
+            id="second document",
+        ),
+        pytest.param("colour: &a red\nwords: *a\n", 2, "the alias *a is not read; write the value instead", id="alias"),
+        pytest.param(
+            "colour: red\nwords: !!str a\n",
+            2,
+            "the tag 'tag:yaml.org,2002:str' is not read here; write the bare value instead",
+            id="tag",
+        ),
+        pytest.param("? [colour]\n: red\n", 1, "this key is not plain text; write a word instead", id="list as key"),
+        pytest.param(
+            "\ncolour: red\nwords: \x01\n\n",
+            3,
+            "the character '\\x01' is not printable; write text instead",
+            id="control character",
+        ),
+        pytest.param(
+            "colour: red\nparts: " + "[" * 99 + "]" * 99,
+            2,
+            "nested more than 50 deep; write it flatter instead",
+            id="deep",
+        ),
     ],
 )
-def test_an_error_names_its_line_and_what_to_write(file: Path, text: str, line: int, words: str) -> None:
+def test_an_error_names_its_line_and_what_to_write(file: Path, text: str, line: int, message: str) -> None:
     file.write_text(text, "utf-8")
     with pytest.raises(DataError) as caught:
         load(file, SCHEMA)
-    assert str(caught.value).startswith(f"{file}:{line}: ")
-    assert words in str(caught.value)
+    assert str(caught.value) == f"{file}:{line}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [("colour: red\nwords: a: b\n", 2, "mapping values are not allowed"), ("{", 2, "did not find expected node")],
+    ids=["syntax", "open bracket"],
+)
+def test_what_is_no_yaml_is_told_as_the_reader_tells_it(file: Path, text: str, line: int, problem: str) -> None:
+    file.write_text(text, "utf-8")
+    with pytest.raises(
+        DataError, match=rf":{line}: not valid YAML \({problem}.*\); write this part anew, with its quotes"
+    ):
+        load(file, SCHEMA)
+
+
+@pytest.mark.parametrize(("length", "shown"), [(118, f"'{'B' * 118}'"), (119, f"'{'B' * 116}...")])
+def test_a_long_value_is_shown_in_120_characters(file: Path, length: int, shown: str) -> None:
+    file.write_text(f"colour: red\nname: {'B' * length}\n", "utf-8")
+    with pytest.raises(DataError) as caught:
+        load(file, SCHEMA)
+    assert f"name is {shown}; write" in str(caught.value)
+    assert len(shown) == 120
 
 
 def test_the_first_error_of_the_file_is_reported(file: Path) -> None:
@@ -74,13 +174,13 @@ def test_a_missing_file_is_a_data_error(file: Path) -> None:
 
 
 def test_a_folder_is_a_data_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=":1: cannot be read"):
+    with pytest.raises(DataError, match=r":1: cannot be read \(Is a directory\); give a readable file instead"):
         load(tmp_path, SCHEMA)
 
 
 def test_text_that_is_not_utf_8_is_a_data_error(file: Path) -> None:
-    file.write_bytes(b"colour: red\nwords: \xff\n")
-    with pytest.raises(DataError, match=r"data\.yaml:2: not UTF-8"):
+    file.write_bytes(b"\ncolour: red\nwords: \xff\n\n")
+    with pytest.raises(DataError, match=r"data\.yaml:3: not UTF-8"):
         load(file, SCHEMA)
 
 

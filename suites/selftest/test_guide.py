@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from fixtures.datafile import DataError
-from suites.guide import FOLDER, MAX_EXCLUDED, TABLES, Guide, guide, line_digest, load_guide, stale_rows
+from suites.guide import FOLDER, MAX_EXCLUDED, TABLES, Guide, Reading, guide, line_digest, load_guide, stale_rows
 from suites.guide.__main__ import main
 
 LINE = "the request appears in the Crazyrouter logs"
@@ -78,9 +79,20 @@ def test_the_schemas_are_valid(schema: str) -> None:
         pytest.param("checklist.yaml", "id: CHK-08", "id: TIP-08", "no row of the table CHK", id="other table"),
         pytest.param("checklist.yaml", "id: CHK-08", "id: CHK-09", "no row of the table CHK", id="unknown row"),
         pytest.param("checklist.yaml", "id: CHK-08", "id: eight", "such as CHK-05", id="odd id"),
+        pytest.param(
+            "checklist.yaml", "id: CHK-08", "id: TIP-08", "write CHK-01 to CHK-08 instead", id="other table's id"
+        ),
         pytest.param("checklist.yaml", "table: CHK", "table: TIP", "write `table: CHK`", id="wrong table"),
-        pytest.param("checklist.yaml", "ERR-06", "ERR-11", "no error row ERR-11", id="see to nowhere"),
-        pytest.param("checklist.yaml", "{base_url}", "{bace_url}", "did you mean base_url?", id="placeholder"),
+        pytest.param(
+            "checklist.yaml", "ERR-06", "ERR-11", "write one of ERR-01, .*, ERR-10 instead", id="see to nowhere"
+        ),
+        pytest.param(
+            "checklist.yaml",
+            "{base_url}",
+            "{bace_url}",
+            r"unknown placeholder {bace_url} \(did you mean base_url\?\)",
+            id="placeholder",
+        ),
         pytest.param("checklist.yaml", "layer: log", "layer: logs", "did you mean log?", id="layer"),
         pytest.param("checklist.yaml", "  - id: CHK-08\n    gist", "  - gist", "missing the field id", id="no id"),
         pytest.param("tips.yaml", "    see:", "    fix: all\n    see:", "fix is not allowed here", id="fix in a tip"),
@@ -89,8 +101,8 @@ def test_the_schemas_are_valid(schema: str) -> None:
     ],
 )
 def test_a_mistake_is_named_with_file_and_line(folder: Path, name: str, old: str, new: str, words: str) -> None:
-    spoil(folder / name, old, new)
-    with pytest.raises(DataError, match=rf"{name}:\d+: .*({words})"):
+    line = spoil(folder / name, old, new)
+    with pytest.raises(DataError, match=rf"{name}:{line}: .*({words})"):
         load_guide(folder)
 
 
@@ -216,3 +228,42 @@ def test_rows_are_printed_as_a_markdown_table(capsys: pytest.CaptureFixture[str]
     assert lines[:2] == ["| id | level | layer | gist |", "|---|---|---|---|"]
     assert len(lines) == 2 + 56
     assert {line.count("|") for line in lines} == {5}
+
+
+def test_every_row_says_what_its_file_says() -> None:
+    known = load_guide()  # not guide(): that may be the one from before a change
+    values = known.edition.placeholders
+    assert list(known.titles) == list(TABLES)
+    for name, _ in TABLES.values():
+        table = yaml.safe_load((FOLDER / name).read_text("utf-8"))
+        assert known.titles[table["table"]] == table["title"]
+        for data in table["rows"]:
+            row = known.rows[data["id"]]
+            assert (row.table, row.per) == (table["table"], table["per"])
+            assert (row.level, row.layer) == (data["level"], data["layer"])
+            assert (row.digests, row.see) == (tuple(data["digests"]), tuple(data.get("see", ())))
+            for field in ("gist", "excluded", "warn_only", "symptom", "cause", "fix"):
+                text = data.get(field)
+                assert getattr(row, field) == (text and text.format(**values)), (row.id, field)
+            reading = data.get("reading")
+            assert row.reading == (reading and Reading(**{key: each.format(**values) for key, each in reading.items()}))
+
+
+def test_a_row_that_stands_twice_is_named_with_both_lines(folder: Path) -> None:
+    line = spoil(folder / "errors.yaml", "id: ERR-01", "id: CHK-01")
+    with pytest.raises(DataError, match=rf"errors\.yaml:{line}: .*CHK-01 stands twice \(first in checklist\.yaml:5\)"):
+        load_guide(folder)
+
+
+def exclude(folder: Path, count: int) -> None:
+    """Exclude the first rows of the checklist and the tips, beside those that the guide excludes."""
+    for name in ("checklist.yaml", "tips.yaml"):
+        text = (folder / name).read_text("utf-8")
+        done = min(count, text.count("    layer:"))
+        (folder / name).write_text(text.replace("    layer:", "    excluded: too hard\n    layer:", done), "utf-8")
+        count -= done
+
+
+def test_as_many_rows_as_agreed_may_be_excluded(folder: Path) -> None:
+    exclude(folder, MAX_EXCLUDED - sum(1 for row in guide().rows.values() if row.excluded))
+    assert sum(1 for row in load_guide(folder).rows.values() if row.excluded) == MAX_EXCLUDED

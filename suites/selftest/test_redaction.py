@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.exchange import Breakdown, Chunk, Exchange, Headers, Request, Response
-from fixtures.redaction import SHORTEST, Redactor
+from fixtures.redaction import SHORTEST, SHORTEST_UNNAMED, Redactor
 
 pytestmark = pytest.mark.selftest
 
@@ -428,3 +428,60 @@ def test_a_marker_that_stands_in_stays_a_marker() -> None:
     redactor = Redactor()
     redactor.stand_in("{{DIFY_PASSWORD}}")
     assert redactor.learn("OTHER", "{{DIFY_PASSWORD}}") == redactor.text("{{DIFY_PASSWORD}}") == "{{DIFY_PASSWORD}}"
+
+
+# --- odd places and odd texts ------------------------------------------------------------------------
+
+
+def test_a_secret_that_only_a_response_header_tells_is_found_unnamed() -> None:
+    (taped,) = Redactor().tape(
+        [exchange(answered=(("set-cookie", f"session={KEY[3:]}; Path=/"),), chunks=[KEY[3:].encode()])]
+    )
+    assert KEY[3:] not in said(taped)
+
+
+def test_the_name_of_a_scheme_is_no_secret_however_long() -> None:
+    (taped,) = Redactor().tape([exchange(headers=(("Authorization", f"AWS4-HMAC-SHA256 {KEY[3:]}"),))])
+    assert taped.request.headers == (("Authorization", "AWS4-HMAC-SHA256 {{unnamed-1}}"),)
+
+
+@pytest.mark.parametrize("length", [SHORTEST_UNNAMED - 1, SHORTEST_UNNAMED])
+def test_a_header_is_a_secret_from_the_agreed_length_on(length: int) -> None:
+    (taped,) = Redactor().tape([exchange(headers=(("x-api-key", KEY[3 : 3 + length]),))])
+    assert (KEY[3 : 3 + length] in said(taped)) == (length < SHORTEST_UNNAMED)
+
+
+def test_what_holds_a_marker_is_not_learnt_as_another_secret() -> None:
+    value = f"Basic {KEY[3:]}-and-more-behind-it"
+    (taped,) = knowing(KEY[3:]).tape([exchange(headers=(("Authorization", value),))])
+    assert taped.request.headers == (("Authorization", "Basic {{S0}}-and-more-behind-it"),)
+
+
+def test_a_border_inside_a_later_secret_moves_behind_that_one() -> None:
+    chunks = cut(f"{KEY} {KEY} {KEY} b".encode(), [2 * len(KEY) + 9])
+    assert [chunk.data for chunk in knowing(KEY).chunks(chunks)] == [b"{{S0}} {{S0}} {{S0}}", b" b"]
+
+
+def test_a_border_before_a_secret_stays_there() -> None:
+    chunks = cut(f"a {KEY} b".encode(), [2])
+    assert [chunk.data for chunk in knowing(KEY).chunks(chunks)] == [b"a ", b"{{S0}} b"]
+
+
+@pytest.mark.parametrize(
+    "secret", ["tab\tnew\nline", "bell\x07 \b\f\r end", "a\udcff\udcfe odd one", "\ud800 high alone"]
+)
+@pytest.mark.parametrize("spell", [str, lambda secret: json.dumps(secret)[1:-1]], ids=["plain", "JSON"])
+def test_control_characters_and_lone_surrogates_are_no_hiding_place(secret: str, spell: Callable[[str], str]) -> None:
+    assert knowing(secret).text(f"a {spell(secret)} b") == "a {{S0}} b"
+
+
+def test_text_that_is_no_utf_8_is_redacted_all_the_same() -> None:
+    (taped,) = knowing(DATASET_KEY).tape([exchange(why=f"\udcff {KEY}", body=f"\ud800 {DATASET_KEY}")])
+    assert (taped.why[-13:], str(taped.request.body)[-7:]) == ("{{unnamed-2}}"[-13:], " {{S0}}")
+
+
+def test_every_character_of_url_safe_base64_is_known() -> None:
+    secret = "?>?~>?>?~?>?"
+    encoded = base64.urlsafe_b64encode(secret.encode())
+    assert b"_" in encoded and b"-" in encoded
+    assert knowing(secret).data(encoded) == b"{{S0|base64}}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from fixtures.exchange import Breakdown, Chunk, Exchange, Request, Response, from_data, to_data
 from fixtures.redaction import Redactor
-from fixtures.tape import RECORD_AGAIN, Key, Replay, TapeError, read, write
+from fixtures.tape import RECORD_AGAIN, Key, OffTape, Replay, TapeError, read, write
 from fixtures.transport import Sending
 
 pytestmark = pytest.mark.selftest
@@ -99,6 +100,20 @@ def test_writing_leaves_no_other_file(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / KEY.file).parent.iterdir()] == ["first_chat.yaml"]
 
 
+def test_a_tape_is_written_for_people_in_new_folders(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / KEY.file
+    write(path, KEY, [exchange(why="größe " * 30)])
+    text = path.read_text("utf-8")
+    assert text.startswith("step: first_chat\nprofile: gpt-5.4\nexchanges:\n- why: 'größe ")
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_a_tape_is_prepared_beside_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "elsewhere"))  # another disk: no atomic move from there
+    write(tmp_path / "tape.yaml", KEY, [])
+    assert read(tmp_path / "tape.yaml", KEY) == []
+
+
 def test_writing_replaces_what_was_there(file: Path) -> None:
     write(file, KEY, [exchange(), exchange()])
     write(file, KEY, [exchange()])
@@ -164,6 +179,13 @@ def test_a_folder_is_no_tape(tmp_path: Path) -> None:
         read(tmp_path, KEY)
 
 
+def test_a_damaged_tape_says_which_and_how(file: Path) -> None:
+    write(file, KEY, [])
+    file.write_text("exchanges: 5", "utf-8")
+    with pytest.raises(TapeError, match=f"^{KEY}: the recording is damaged \\(TypeError\\); {RECORD_AGAIN}$"):
+        read(file, KEY)
+
+
 def test_the_manifests_digest_is_accepted(file: Path) -> None:
     write(file, KEY, [exchange()])
     assert read(file, KEY, hashlib.sha256(file.read_bytes()).hexdigest())
@@ -219,7 +241,7 @@ def test_a_truncated_tape_is_refused_or_says_less(file: Path, fraction: float) -
         "? [a]\n: b",
         "exchanges: 2026-99-99",
     ],
-    ids=lambda text: text[:40],
+    ids=lambda text: text[:40].replace("\n", " "),
 )
 def test_odd_yaml_is_no_tape(file: Path, text: str) -> None:
     assert read_or_refuse(file, text.encode()) == []
@@ -357,6 +379,23 @@ def test_the_difference_says_how_far_off_the_nearest_request_is(number: int) -> 
         send(replaying(*taped), changed)
 
 
+def test_the_difference_is_a_short_diff_of_sorted_lines() -> None:
+    changed = exchange(request=replace(REQUEST, body='{"n":2,"model":"größe"}'))
+    with pytest.raises(TapeError) as caught:
+        send(replaying(exchange()), changed)
+    assert str(caught.value).splitlines()[1:-1] == [
+        "--- recorded",
+        "+++ sent now",
+        "@@ -3,4 +3,4 @@",
+        " {",
+        '- "model": "m",',
+        '- "n": 1',
+        '+ "model": "größe",',
+        '+ "n": 2',
+        " }",
+    ]
+
+
 def test_one_request_too_many_is_refused() -> None:
     replay = replaying(exchange())
     send(replay, exchange())
@@ -477,3 +516,42 @@ def test_the_last_answer_of_a_poll_is_no_answer_to_another_request() -> None:
     send(replay, polled("only"))
     with pytest.raises(TapeError, match="never recorded"):
         send(replay, asking(2, poll=1))
+
+
+# --- replay under a seeded fault ---------------------------------------------------------------------
+
+
+def seeded(*taped: Exchange) -> Replay:
+    return Replay(KEY, taped, Redactor(), seeded=True)
+
+
+def test_a_seeded_replay_skips_what_is_no_longer_sent() -> None:
+    replay = seeded(asking(1), exchange(), asking(2), asking(2))
+    assert send(replay, exchange()) == [exchange()]
+    with pytest.raises(OffTape):  # and so is what was sent
+        send(replay, exchange())
+    assert [send(replay, asking(2)) for _ in range(2)] == [[asking(2)]] * 2
+    with pytest.raises(OffTape):  # what was skipped is gone
+        send(replay, exchange(request=Request("POST", "http://127.0.0.1/1")))
+    replay.finish()
+
+
+def test_a_seeded_replay_prefers_the_same_request_to_one_of_the_same_endpoint() -> None:
+    taped = [exchange(why="Other body", request=replace(REQUEST, body="x")), exchange()]
+    assert send(seeded(*taped), exchange()) == [exchange()]
+
+
+@pytest.mark.parametrize("path", ["/1", "/22", "/0197c8f2-3b1a-7c55-9d3e-0123456789ab"])
+def test_a_seeded_replay_answers_from_the_same_endpoint_whatever_is_sent(path: str) -> None:
+    sent = exchange(request=Request("GET", f"http://127.0.0.1{path}?a=1", (("A", "b"),), "changed"))
+    assert send(seeded(exchange(), asking(7)), sent) == [asking(7)]
+
+
+@pytest.mark.parametrize(
+    "request_", [Request("POST", "http://127.0.0.1/1"), Request("GET", "http://127.0.0.1/x")], ids=["method", "path"]
+)
+def test_a_seeded_replay_has_no_answer_for_what_was_never_recorded(request_: Request) -> None:
+    with pytest.raises(
+        OffTape, match=rf"^{KEY}: under this fault the step asks for {request_.method} {request_.path}$"
+    ):
+        send(seeded(asking(1)), exchange(request=request_))

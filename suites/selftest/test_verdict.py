@@ -218,3 +218,7 @@ def test_any_verdict_survives_its_data_form(verdict: Verdict) -> None:
 
 def test_the_data_form_names_what_an_exchange_is_known_by() -> None:
     assert VERDICT.to_data()["evidence"]["exchanges"][0] == {"id": "gpt-5.4/log#1", "digest": "ab12"}
+
+
+def test_a_deviation_to_remove_is_named_by_its_reason() -> None:
+    assert "(the log is off)" in judged("pass", "2026-11-22").reason
