@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -116,10 +117,22 @@ def echo_everything(request: Handler) -> None:
     request.reply(200, "text/event-stream", "".join([*events, f": {known}\n\ndata: [DONE]\n\n"]).encode(), headers)
 
 
-@pytest.fixture(scope="module")
-def echo_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
+def echo_compressed(request: Handler) -> None:
+    """The same, compressed although nobody asked for that, as some CDNs do."""
+    reply = request.reply
+
+    def compressed(status: int, media_type: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        reply(status, media_type, gzip.compress(body), {**(headers or {}), "Content-Encoding": "gzip"})
+
+    request.reply = compressed  # type: ignore[method-assign]
+    echo_everything(request)
+    request.reply = reply  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="module", params=[echo_everything, echo_compressed])
+def echo_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     """A live run against a host that echoes every secret, with Allure results."""
-    with served(echo_everything) as url:
+    with served(request.param) as url:
         folder = tmp_path_factory.mktemp("echo")
         yield run_suite(folder, *LIVE, "-n", "2", f"--alluredir={folder / 'allure'}", env=live_settings(url))
 

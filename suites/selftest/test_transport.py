@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import threading
 import time
@@ -178,6 +179,21 @@ def test_an_exchange_says_what_was_meant_and_when(wire: LiveWire, url: str) -> N
 def test_identity_encoding_is_asked_for(wire: LiveWire, url: str, script: Script) -> None:
     get(wire, url)
     assert script.seen[0].headers.get_all("accept-encoding") == ["identity"]
+
+
+def test_an_answer_that_is_compressed_all_the_same_is_read(wire: LiveWire, url: str, script: Script) -> None:
+    script.answers = [answering(200, gzip.compress(b'{"a": 1}'), Content_Encoding="gzip")]
+    assert get(wire, url).json() == {"a": 1}
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "gzip, br"])
+def test_what_cannot_be_decoded_is_a_breakdown_and_is_not_kept(
+    wire: LiveWire, url: str, script: Script, encoding: str
+) -> None:
+    script.answers = [answering(200, b'{"a": 1}', Content_Encoding=encoding)]
+    tried = attempts(wire, url)
+    assert set(kinds(tried)) == {"protocol"}
+    assert all(each.response is None for each in tried)
 
 
 def test_redirects_are_not_followed(wire: LiveWire, url: str, script: Script) -> None:
