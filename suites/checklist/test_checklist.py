@@ -24,7 +24,7 @@ def test_the_provider_holds_the_model(saved_model: SavedModel) -> None:
     assert saved_model.model in names, f"expected {saved_model.model} in Model Provider, found {sorted(names)}"
 
 
-@requirement("CHK-01")
+@requirement("CHK-01", see="")
 def test_dify_shows_the_key_masked(saved_model: SavedModel, provider_token: Token) -> None:
     shown = saved_model.readback.get("credentials", "api_key", default="")
     assert shown, f"expected a masked key in what is saved, got {saved_model.readback.summary()}"
@@ -57,12 +57,12 @@ def test_the_first_app_request_succeeds(first_app_reply: AppReply) -> None:
     assert says_ok(first_app_reply.text), f"expected OK and nothing else, the app said {first_app_reply.text!r}"
 
 
-@requirement("CHK-05")
+@requirement("CHK-05", see="")
 def test_the_request_is_in_the_gateway_log_once(first_app_reply: AppReply, gateway_log: GatewayLog) -> None:
     rows = gateway_log.rows_of(first_app_reply)
     assert len(rows) == 1, (
-        f"expected exactly one log row for {gateway_log.model} with {first_app_reply.usage}, found {len(rows)} "
-        f"among {len(gateway_log.rows)}: {gateway_log.exchange.summary()}"
+        f"expected exactly one log row for {gateway_log.model} with {first_app_reply.usage}, found {len(rows)}; "
+        f"its rows are {gateway_log.in_words}: {gateway_log.exchange.summary()}"
     )
 
 
@@ -80,6 +80,14 @@ def test_a_document_can_be_imported_and_found(imported_document: Import) -> None
     )
     assert any(imported_document.passage in text for text in found), (
         f"expected the passage {imported_document.passage!r}, retrieval gave {found}"
+    )
+
+
+@requirement("CHK-06")
+def test_the_document_is_indexed(imported_document: Import) -> None:
+    segments = imported_document.segments
+    assert segments >= 1, (
+        f"expected the document in segments, it has {segments}: {imported_document.indexing.summary()}"
     )
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures.evidence.checklist import LONG_TEXT
-from fixtures.evidence.wire import CAP, WEATHER, RequestLog, Twins
+from fixtures.evidence.wire import CAP, CODE_WORD, WEATHER, Conversation, RequestLog, Twins
 from fixtures.exchange import dig, parse_json
 from fixtures.gateway import ChatReply, says_ok
 from fixtures.profiles import Profile
@@ -90,9 +90,10 @@ def test_a_tool_call_is_marked_as_one(tool_chat: Twins, transport: str) -> None:
         f"expected finish_reason tool_calls, got {reply.finish_reason or 'none'}: {reply.exchange.summary()}"
     )
     ids = [dig(call, "id") for call in reply.tool_calls]
-    names = {dig(call, "function", "name") for call in reply.tool_calls}
-    assert names == {"get_weather"}, f"expected a call of get_weather, got {names}"
-    assert all(ids) and len(set(ids)) == len(ids), f"expected an id of its own for each call, got {ids}"
+    names = [dig(call, "function", "name") for call in reply.tool_calls]
+    own = {id for id in ids if isinstance(id, str) and id}
+    assert names and set(map(str, names)) == {"get_weather"}, f"expected calls of get_weather, got {names}"
+    assert len(own) == len(ids), f"expected an id of its own for each call, got {ids}"
 
 
 @requirement("WIRE-19")
@@ -138,7 +139,7 @@ def test_the_answer_has_one_log_row(
     long_chat: Twins, request_log: RequestLog, transport: str, profile: Profile
 ) -> None:
     rows, usage = request_log.rows_of(transport), long_chat[transport].usage
-    assert len(rows) == 1, f"expected one log row with the answer's request id, found {len(rows)}"
+    assert len(rows) == 1, f"expected one log row of the answer, found {len(rows)}"
     assert usage, f"expected usage to compare with, got {long_chat[transport].exchange.summary()}"
     expected = (profile.chat_model, transport == "streamed", usage.prompt, usage.completion)
     row = rows[0]
@@ -151,3 +152,23 @@ def test_the_answer_has_one_log_row(
 def test_a_tool_s_result_is_used(tool_result: ChatReply) -> None:
     assert tool_result.ok, f"expected an answer, got {tool_result.exchange.summary()}"
     assert "17" in tool_result.text, f"expected an answer from {WEATHER!r}, got {tool_result.text!r}"
+
+
+@requirement("WIRE-35")
+def test_each_parameter_has_the_effect_that_the_profile_names(
+    parameter_effects: dict[str, str], profile: Profile
+) -> None:
+    wrong = {name: effect for name, effect in parameter_effects.items() if effect != profile.parameters[name]}
+    assert not wrong, f"expected {dict(profile.parameters)}, got {wrong}"
+
+
+@requirement("WIRE-36")
+def test_the_system_message_reaches_the_model(conversation: Conversation) -> None:
+    reply = conversation.instructed
+    assert CODE_WORD in reply.text, f"expected the system message's {CODE_WORD}, got {reply.exchange.summary()}"
+
+
+@requirement("WIRE-37")
+def test_earlier_turns_reach_the_model(conversation: Conversation) -> None:
+    reply = conversation.remembered
+    assert CODE_WORD in reply.text, f"expected {CODE_WORD} of an earlier turn, got {reply.exchange.summary()}"

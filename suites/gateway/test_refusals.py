@@ -30,6 +30,13 @@ def test_a_wrong_key_is_401(key_refusals: Refusals, models_list: Exchange, path:
     assert_error_object(answer)
 
 
+@requirement("WIRE-23")
+def test_a_mistyped_key_is_401(key_refusals: Refusals, models_list: Exchange) -> None:
+    answer = key_refusals.mistyped_key
+    assert_healthy(models_list)
+    assert answer.status == 401, f"expected 401 for a key with mistyped last characters, got {answer.summary()}"
+
+
 @requirement("WIRE-24")
 def test_no_key_is_401(key_refusals: Refusals, models_list: Exchange) -> None:
     assert_healthy(models_list)

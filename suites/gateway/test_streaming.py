@@ -39,9 +39,10 @@ def test_a_stream_holds_nothing_but_json(long_chat: Twins) -> None:
 
 @requirement("WIRE-12")
 def test_all_chunks_have_one_id(long_chat: Twins) -> None:
-    ids = {dig(chunk, "id") for chunk in long_chat.streamed.chunks}
-    assert len(ids) == 1, f"expected one id in all chunks, found {ids or 'no chunks'}"
-    assert all(isinstance(id, str) and id for id in ids), f"expected a text, found {ids}"
+    ids = [dig(chunk, "id") for chunk in long_chat.streamed.chunks]
+    first = ids[0] if ids else None
+    assert isinstance(first, str) and first, f"expected an id in every chunk, found {ids or 'no chunks'}"
+    assert all(id == first for id in ids), f"expected one id in all chunks, found {ids}"
 
 
 @requirement("WIRE-13")
@@ -70,10 +71,19 @@ def test_usage_comes_once_in_a_chunk_without_choices(long_chat: Twins) -> None:
     assert without == counted, f"expected no choices in that chunk only, none are in {without}"
 
 
+@requirement("WIRE-40")
+def test_a_stream_s_lines_end_in_lf(long_chat: Twins) -> None:
+    response = long_chat.streamed.exchange.response
+    body = response.body if response else b""
+    assert b"\n\n" in body, f"expected events that end in LF LF, got {long_chat.streamed.exchange.summary()}"
+    assert b"\r" not in body, "expected lines that end in LF alone, the stream has CR"
+
+
 @requirement("WIRE-16")
 @pytest.mark.live_only("a recording has no timing of its own")
 def test_a_stream_comes_in_pieces_over_time(long_chat: Twins) -> None:
-    response = long_chat.streamed.exchange.response
-    times = [chunk.at for chunk in response.chunks] if response else []
-    assert long_chat.streamed.ok, f"expected a stream, got {long_chat.streamed.exchange.summary()}"
-    assert len(times) > 1 and times[-1] > times[0], f"expected pieces over time, they came after {times} s"
+    exchange = long_chat.streamed.exchange
+    times = [chunk.at for chunk in exchange.response.chunks] if exchange.response else []
+    assert long_chat.streamed.ok, f"expected a stream, got {exchange.summary()}"
+    # what comes within a second shows nothing: the pieces of a fast vendor may share a packet
+    assert len(times) >= 3 or exchange.elapsed < 1, f"expected many pieces over time, they came after {times} s"

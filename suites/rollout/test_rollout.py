@@ -9,19 +9,13 @@ from fixtures.evidence.errors import WrongBase
 from fixtures.evidence.rollout import BaseUrls, IpRestriction, QuotaCap, SplitTokens, Traffic, Whitelist
 from fixtures.evidence.wire import Embeddings
 from fixtures.exchange import Exchange
-from fixtures.gateway import CONSUMED, UNITS_PER_USD, ChatReply, Token, TokenUsage, read_log, says_ok
+from fixtures.gateway import CONSUMED, UNITS_PER_USD, ChatReply, Token, TokenUsage, listed, read_log, says_ok
 from fixtures.profiles import Profile
 from suites.guide import guide
 from suites.requirements import requirement
 
 EDITION = guide().edition
 NOT_ALLOWED = 403
-
-
-def listed(models: Exchange) -> set[str]:
-    """The ids in a model list."""
-    ids = [item.get("id") for item in models.items("data")]
-    return {id for id in ids if isinstance(id, str) and id}
 
 
 # --- prerequisites and whitelist ----------------------------------------------------------------------
@@ -32,7 +26,7 @@ def test_the_account_answers(models_list: Exchange) -> None:
     assert listed(models_list), f"expected the account's key to list models, got {models_list.summary()}"
 
 
-@requirement("PRE-02")
+@requirement("PRE-02", see="")
 def test_the_token_is_a_token_with_a_name(token_usage: TokenUsage) -> None:
     assert token_usage.ok, f"expected the gateway to know the token, got {token_usage.exchange.summary()}"
     assert token_usage.name.strip(), "expected the token to have a name that says whose it is, it has none"
@@ -51,7 +45,7 @@ def test_a_verified_chat_model_is_allowed(models_list: Exchange) -> None:
 
 @requirement("WL-01")
 def test_the_starting_whitelist_is_allowed(models_list: Exchange) -> None:
-    missing = set(EDITION.starting_whitelist) - listed(models_list)
+    missing = set(EDITION.starting_whitelist) - set(listed(models_list))
     assert not missing, (
         f"expected the starting whitelist, {sorted(missing)} are missing from {sorted(listed(models_list))}"
     )
@@ -82,13 +76,13 @@ def test_a_full_endpoint_path_is_not_the_api(base_urls: BaseUrls) -> None:
 # --- quick start --------------------------------------------------------------------------------------
 
 
-@requirement("QS-01")
+@requirement("QS-01", see="ERR-05")
 def test_the_token_for_dify_allows_chat_and_one_embedding_model(
     provider_token_models: Exchange, profile: Profile
 ) -> None:
     expected = {EDITION.chat, profile.chat_model, profile.embedding_models["default"]}
     found = listed(provider_token_models)
-    assert expected <= found, f"expected the token to allow {sorted(expected)}, it allows {sorted(found)}"
+    assert expected <= set(found), f"expected the token to allow {sorted(expected)}, it allows {sorted(found)}"
 
 
 @requirement("QS-02")
@@ -103,7 +97,7 @@ def test_dify_accepts_key_and_base_url(validated_provider: Exchange) -> None:
     assert result == "success", f"expected Dify's test to succeed, got {validated_provider.summary()}"
 
 
-@requirement("QS-04")
+@requirement("QS-04", see="")
 def test_one_chat_model_comes_first(
     saved_model: SavedModel, first_app_reply: AppReply, saved_embedding: SavedEmbedding
 ) -> None:
@@ -112,7 +106,7 @@ def test_one_chat_model_comes_first(
     assert saved < asked < added, f"expected chat model, app, embeddings in this order: {saved}, {asked}, {added}"
 
 
-@requirement("QS-05")
+@requirement("QS-05", see="")
 def test_the_first_prompt_is_answered_and_logged(first_app_reply: AppReply, gateway_log: GatewayLog) -> None:
     rows = gateway_log.rows_of(first_app_reply)
     assert says_ok(first_app_reply.text), f"expected OK, got {first_app_reply.exchange.summary()}"
@@ -158,17 +152,17 @@ def answers(replies: dict[str, ChatReply], model: str) -> None:
     assert says_ok(reply.text), f"expected OK from {model}, it said {reply.text!r}"
 
 
-@requirement("MOD-01")
+@requirement("MOD-01", see="")
 def test_the_default_chat_model_answers(recommended_replies: dict[str, ChatReply]) -> None:
     answers(recommended_replies, EDITION.chat)
 
 
-@requirement("MOD-02")
+@requirement("MOD-02", see="")
 def test_the_stronger_chat_model_answers(recommended_replies: dict[str, ChatReply]) -> None:
     answers(recommended_replies, EDITION.stronger_chat)
 
 
-@requirement("MOD-03")
+@requirement("MOD-03", see="")
 def test_the_fallback_chat_model_answers(recommended_replies: dict[str, ChatReply]) -> None:
     answers(recommended_replies, EDITION.fallback_chat)
 
@@ -181,12 +175,12 @@ def embeds(embeddings: dict[str, Exchange], model: str) -> None:
     )
 
 
-@requirement("MOD-04")
+@requirement("MOD-04", see="")
 def test_the_default_embedding_model_answers(recommended_embeddings: dict[str, Exchange]) -> None:
     embeds(recommended_embeddings, EDITION.embedding)
 
 
-@requirement("MOD-05")
+@requirement("MOD-05", see="")
 def test_the_lower_cost_embedding_model_answers(recommended_embeddings: dict[str, Exchange]) -> None:
     embeds(recommended_embeddings, EDITION.low_cost_embedding)
 
@@ -202,7 +196,7 @@ def test_nothing_but_dify_is_seen_on_the_token(token_rows: Exchange, profile: Pr
     assert not foreign, f"expected only the planned models on the token, its log shows {sorted(foreign)}"
 
 
-@requirement("TOK-02")
+@requirement("TOK-02", see="")
 def test_the_whitelist_is_enforced_in_every_way_of_asking(whitelist: Whitelist) -> None:
     refused = {
         "plain": whitelist.plain.exchange,
@@ -214,7 +208,7 @@ def test_the_whitelist_is_enforced_in_every_way_of_asking(whitelist: Whitelist) 
     assert not open_ways, f"expected 403 for models off the whitelist, got {open_ways}"
 
 
-@requirement("TOK-02")
+@requirement("TOK-02", see="")
 def test_the_model_list_is_the_whitelist(models_list: Exchange, token_usage: TokenUsage) -> None:
     allowed = sorted(token_usage.models or [])
     assert listed(models_list), f"expected a model list, got {models_list.summary()}"
@@ -237,12 +231,6 @@ def test_the_quota_cap_is_enforced(quota_cap: QuotaCap) -> None:
     assert quota_cap.roomy.ok, f"expected an answer below the raised cap, got {quota_cap.roomy.exchange.summary()}"
 
 
-@requirement("TOK-04")
-def test_an_answer_is_charged_to_the_token(quota_cap: QuotaCap) -> None:
-    assert quota_cap.roomy.ok, f"expected an answer to charge, got {quota_cap.roomy.exchange.summary()}"
-    assert quota_cap.used > 0, f"expected the token's used quota to move, it is {quota_cap.used}"
-
-
 @requirement("TOK-05")
 def test_each_environment_has_its_own_token(environment_keys: list[EnvironmentKey]) -> None:
     keys = {key.environment: key.key for key in environment_keys if key.works}
@@ -250,7 +238,7 @@ def test_each_environment_has_its_own_token(environment_keys: list[EnvironmentKe
     assert len(set(keys.values())) == 3, f"expected three different tokens, {len(set(keys.values()))} are different"
 
 
-@requirement("TOK-06")
+@requirement("TOK-06", see="")
 def test_chat_and_embeddings_can_be_split(split_tokens: SplitTokens) -> None:
     embedding, chat = split_tokens.embedding_by_chat, split_tokens.chat_by_embedding.exchange
     own = split_tokens.embedding_by_embedding
@@ -323,7 +311,7 @@ def test_dify_gets_nothing_from_the_root_domain(wrong_base: WrongBase) -> None:
     assert wrong_base.right_reply.ok, f"expected an answer on the base URL: {wrong_base.right_reply.exchange.summary()}"
 
 
-@requirement("FAQ-03")
+@requirement("FAQ-03", see="")
 def test_chat_is_configured_before_embeddings(first_app_reply: AppReply, saved_embedding: SavedEmbedding) -> None:
     asked, added = first_app_reply.exchange.done_at, saved_embedding.saved_at
     assert first_app_reply.ok, f"expected the app to answer first, got {first_app_reply.exchange.summary()}"
