@@ -63,7 +63,8 @@ def description(verdict: Verdict, row: Requirement) -> str:
     if verdict.reason:
         lines.append(f"Why: {verdict.reason}")
     if verdict.cause:
-        lines.append(f"Likely cause{f' ({verdict.guide_row})' if verdict.guide_row else ''}: {verdict.cause}")
+        words = "Cause" if verdict.cause_seen else "Likely cause"
+        lines.append(f"{words}{f' ({verdict.guide_row})' if verdict.guide_row else ''}: {verdict.cause}")
     if verdict.fix:
         lines.append(f"Fix: {verdict.fix}")
     kind = "a live pair" if verdict.evidence.kind == "live" else f"a {verdict.evidence.kind} pair"

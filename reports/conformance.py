@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fixtures.diagnosis import LAYERS
+from fixtures.diagnosis import LAYERS, in_words
 from fixtures.faults import PROVEN
+from fixtures.steps import STEPS
 from fixtures.tape import write_atomically
 from fixtures.verdict import CONFORMANT, NOT_CONFORMANT, Verdict, counts
 from suites.guide import guide
@@ -106,15 +108,25 @@ class Cause:
     guide_row: str
     cause: str
     fix: str
+    seen: bool
     verdicts: Sequence[Verdict]
+
+    @property
+    def headline(self) -> str:
+        """The cause; where the guide only holds it likely, what was seen before it."""
+        if self.seen or not self.guide_row:
+            return self.cause
+        return f"this does not hold: {in_words(self.verdicts[0].check)}; likely: {self.cause}"
 
     def to_data(self) -> dict[str, Any]:
         """Plain data for the report."""
         return {
+            "headline": self.headline,
             "layer": self.layer,
             "guide_row": self.guide_row,
             "cause": self.cause,
             "fix": self.fix,
+            "cause_seen": self.seen,
             "explains": [
                 {"requirement": each.requirement, "check": each.check, "profile": each.profile, "outcome": each.outcome}
                 for each in self.verdicts
@@ -125,20 +137,48 @@ class Cause:
 def causes(verdicts: Sequence[Verdict]) -> list[Cause]:
     """Everything that is not well, grouped by its cause: what failed before what is missing before warnings,
     lower layers first."""
-    groups: dict[tuple[str, str, str, str], list[Verdict]] = {}
+    groups: dict[tuple[str, str, str, str, bool], list[Verdict]] = {}
+    roots = [verdict for verdict in verdicts if verdict.outcome in ("fail", "warn") and verdict.reason]
     for verdict in verdicts:
         if verdict.outcome in TROUBLE:
-            text = verdict.cause or verdict.reason
-            groups.setdefault((verdict.layer, verdict.guide_row, text, verdict.fix), []).append(verdict)
-    found = [Cause(*key, sorted(group, key=_gravity)) for key, group in groups.items()]
-    return sorted(found, key=_order)
+            blocked = verdict.outcome == "blocked" and not verdict.cause_seen
+            root = next((root for root in roots if blocked and root.reason in verdict.reason), verdict)
+            text = _COUNT.sub("#", root.cause or root.reason)
+            groups.setdefault((root.layer, root.guide_row, text, root.fix, root.cause_seen), []).append(verdict)
+    found = [_cause(sorted(group, key=_gravity)) for group in groups.values()]
+    failed = {(verdict.profile, _chain(verdict)) for verdict in verdicts if verdict.outcome == "fail"}
+    return sorted(found, key=lambda cause: _order(cause, failed))
 
 
-def _order(cause: Cause) -> tuple[int, bool, int, int]:
-    """An error row that only names itself says less than the ladder of the other rows does."""
+_COUNT = re.compile(r"\b(?!\d{3}\b)\w*\d\w*\b")
+"""Numbers and ids, by which two reports of one cause differ; a status of three digits stays."""
+
+
+def _cause(group: Sequence[Verdict]) -> Cause:
+    top = group[0]
+    return Cause(top.layer, top.guide_row, top.cause or top.reason, top.fix, top.cause_seen, group)
+
+
+def _order(cause: Cause, failed: Collection[tuple[str, frozenset[str]]]) -> tuple[int, bool, bool, bool, int, int]:
+    """An error row that only names itself says less than the ladder of the other rows does, and what is only
+    held likely says less than a failure in what it rests on."""
     gravest = min(_gravity(verdict)[0] for verdict in cause.verdicts)
-    names_itself = all(v.requirement == cause.guide_row for v in cause.verdicts if _gravity(v)[0] == gravest)
-    return max(0, gravest - 2), names_itself, LAYERS.index(cause.layer), -len(cause.verdicts)
+    top = [verdict for verdict in cause.verdicts if _gravity(verdict)[0] == gravest]
+    names_itself = all(verdict.requirement == cause.guide_row for verdict in top)
+    follows = not cause.seen and all(_follows(verdict, failed) for verdict in top)
+    return max(0, gravest - 2), names_itself, follows, not cause.seen, LAYERS.index(cause.layer), -len(cause.verdicts)
+
+
+def _follows(verdict: Verdict, failed: Collection[tuple[str, frozenset[str]]]) -> bool:
+    """Whether something failed in what the verdict rests on."""
+    chain = _chain(verdict)
+    return any(profile == verdict.profile and bool(below) and below < chain for profile, below in failed)
+
+
+def _chain(verdict: Verdict) -> frozenset[str]:
+    """The acting steps whose exchanges a verdict rests on, with all that they need."""
+    names = {id.rpartition("#")[0].rpartition("/")[2] for id, _ in verdict.evidence.exchanges}
+    return frozenset().union(*(STEPS[name].chain for name in names if name in STEPS))
 
 
 def _gravity(verdict: Verdict) -> tuple[int, str, str]:
@@ -173,11 +213,11 @@ def markdown(report: Report) -> str:
         lines += ["", "## What is not well"]
     for number, cause in enumerate(found, 1):
         lines += ["", f"### {number}. {cause.layer}{f' ({cause.guide_row})' if cause.guide_row else ''}", ""]
-        lines += [f"- likely cause: {_cell(cause.cause)}"]
+        lines += [f"- {'cause' if cause.seen else 'likely cause'}: {_cell(cause.cause)}"]
         lines += [f"- fix: {_cell(cause.fix)}"] if cause.fix else []
         lines += [f"- {each.outcome} {_name(each)}: {_cell(each.reason)}" for each in cause.verdicts]
     if report.left_behind:
-        lines += ["", "## Left behind: remove by hand", "", *(f"- {_cell(line)}" for line in report.left_behind)]
+        lines += ["", "## May be left behind: remove by hand", "", *(f"- {_cell(line)}" for line in report.left_behind)]
     rows = requirements()
     readings = [row for row in rows.values() if row.reading and any(v.requirement == row.id for v in report.verdicts)]
     if readings:
@@ -210,7 +250,7 @@ def terminal(report: Report) -> list[str]:
     head = f"{report.pair} {report.conclusion}"
     if report.exit_code != CONFORMANT and found:
         top = found[0]
-        head += f": {top.cause}" + (f" ({top.guide_row})" if top.guide_row else "")
+        head += f": {top.headline}" + (f" ({top.guide_row})" if top.guide_row else "")
     totals = ", ".join(f"{number} {outcome}" for outcome, number in counts(report.verdicts).items())
     lines = [
         head,
@@ -220,7 +260,7 @@ def terminal(report: Report) -> list[str]:
     ]
     for number, cause in enumerate(found, 1):
         row = f" {cause.guide_row}" if cause.guide_row else ""
-        lines.append(f"  {number}. {cause.layer}{row}: {cause.cause}")
+        lines.append(f"  {number}. {cause.layer}{row}: {cause.headline}")
         lines += [f"     fix: {cause.fix}"] if cause.fix else []
         by_outcome: dict[str, list[Verdict]] = {}
         for verdict in cause.verdicts:
@@ -229,7 +269,7 @@ def terminal(report: Report) -> list[str]:
             lines.append(f"     {outcome}: {_few([_name(verdict) for verdict in verdicts])}")
             if outcome in ("fail", "error", "warn") and verdicts[0].reason != cause.cause:
                 lines.append(f"       {verdicts[0].reason[:300]}")
-    lines += [f"  left behind: {line}" for line in report.left_behind]
+    lines += [f"  may be left behind: {line}" for line in report.left_behind]
     return lines
 
 

@@ -79,7 +79,7 @@ _STATUS = {
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, Any] | None:
     """Show an outcome by its own name; what one cause explains is listed once, in the summary."""
-    for name, value in report.user_properties:
+    for name, value in getattr(report, "user_properties", ()):  # the report of a collection has none
         if name == VERDICT and report.when != "teardown":
             outcome = json.loads(str(value))["outcome"]
             if outcome in _STATUS and (report.when == "call" or not report.passed or outcome != "warn"):
