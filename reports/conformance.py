@@ -247,7 +247,10 @@ def markdown(report: Report) -> str:
 def terminal(report: Report) -> list[str]:
     """The summary that a release engineer reads in ten seconds; its first line says what is wrong."""
     found = causes(report.verdicts)
+    warnings = sum(verdict.outcome == "warn" for verdict in report.verdicts)
     head = f"{report.pair} {report.conclusion}"
+    if report.exit_code == CONFORMANT and warnings:
+        head += f", with {warnings} warning(s)"
     if report.exit_code != CONFORMANT and found:
         top = found[0]
         head += f": {top.headline}" + (f" ({top.guide_row})" if top.guide_row else "")
