@@ -31,8 +31,6 @@ class Requirement:
     see: tuple[str, ...] = ()
     excluded: str | None = None
     warn_only: str | None = None
-    cause: str | None = None
-    fix: str | None = None
     reading: str | None = None
     source: str = "Dify setup guide"
 
@@ -55,8 +53,6 @@ def requirements() -> dict[str, Requirement]:
             row.see,
             row.excluded,
             row.warn_only,
-            row.cause,
-            row.fix,
             f"{row.reading.chosen} ({row.reading.reason})" if row.reading else None,
         )
         for row in guide().rows.values()

@@ -129,12 +129,7 @@ def test_loopback_can_be_reached(tcp: socket.socket, host: str) -> None:
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
 def test_ipv6_loopback_can_be_reached() -> None:
     with socket.socket(socket.AF_INET6) as made:
-        try:
-            made.connect(("::1", 9))
-        except NetworkBlocked:
-            raise
-        except OSError:
-            pass  # nobody listens, or this machine has no IPv6: what counts is that it was not refused
+        made.connect_ex(("::1", 9))  # nobody need listen: what counts is that NetworkBlocked is not raised
 
 
 def test_a_unix_socket_can_be_reached() -> None:
