@@ -34,7 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("recorded", "live", "record"),
         help="what to judge: a recording (default), the live pair, or the live pair while recording it",
     )
-    group.addoption("--recording", type=Path, metavar="DIR", help="the recording to judge or to make")
+    group.addoption(
+        "--recording", metavar="NAME|DIR", help="the recording to judge or to make: by its name, or by its path"
+    )
     group.addoption("--evidence", type=Path, metavar="DIR", help="judge a finished run's evidence again")
     group.addoption("--provenance", type=Path, metavar="FILE", help="what a new recording is taken from")
     group.addoption("--profile", action="append", metavar="NAME|PATH", help="a profile to judge under; repeatable")

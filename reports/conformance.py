@@ -11,6 +11,7 @@ from typing import Any
 
 from fixtures.diagnosis import LAYERS, in_words
 from fixtures.faults import PROVEN
+from fixtures.run import recorded_on
 from fixtures.steps import STEPS
 from fixtures.tape import write_atomically
 from fixtures.verdict import CONFORMANT, NOT_CONFORMANT, Verdict, counts
@@ -272,8 +273,16 @@ def terminal(report: Report) -> list[str]:
             lines.append(f"     {outcome}: {_few([_name(verdict) for verdict in verdicts])}")
             if outcome in ("fail", "error", "warn") and verdicts[0].reason != cause.cause:
                 lines.append(f"       {verdicts[0].reason[:300]}")
+    if report.exit_code != CONFORMANT:
+        lines += [f"  versions: {_versions(report)}"]
     lines += [f"  may be left behind: {line}" for line in report.left_behind]
     return lines
+
+
+def _versions(report: Report) -> str:
+    """What was judged beside what the suite was recorded on: on other versions a red result may be the suite's."""
+    asked = ", ".join(f"{side} {report.software.get(side, 'of no told version')}" for side in ("New API", "Dify"))
+    return f"{asked}; the suite was recorded on {'; '.join(recorded_on())}"
 
 
 def _few(names: Sequence[str], most: int = 4) -> str:

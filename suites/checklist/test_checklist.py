@@ -4,13 +4,13 @@ import pytest
 
 from fixtures.dify import AppReply
 from fixtures.evidence.checklist import (
-    EnvironmentKey,
     FirstApp,
     GatewayLog,
     Import,
     SavedEmbedding,
     SavedModel,
 )
+from fixtures.evidence.tokens import EnvironmentKey
 from fixtures.gateway import UNITS_PER_USD, Token, TokenUsage, says_ok
 from fixtures.profiles import Profile
 from suites.requirements import requirement

@@ -3,6 +3,7 @@
 import pytest
 
 from fixtures.evidence.rollout import QuotaCap
+from fixtures.gateway import listed
 from suites.requirements import requirement
 
 pytestmark = pytest.mark.audit
@@ -20,6 +21,7 @@ def test_an_answer_is_charged_to_the_token(quota_cap: QuotaCap) -> None:
 @requirement("WIRE-41")
 def test_a_refusal_is_not_charged(quota_cap: QuotaCap) -> None:
     charged = quota_cap.charged_for_refusal
+    assert listed(quota_cap.known), f"expected the capped token's key to be known, got {quota_cap.known.summary()}"
     assert quota_cap.capped.exchange.status in (401, 403), (
         f"expected a refusal, got {quota_cap.capped.exchange.summary()}"
     )

@@ -9,9 +9,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from fixtures.plugin import RECORDING
 from fixtures.profiles import FOLDER as PROFILES
-from fixtures.run import read_manifest, write_manifest
+from fixtures.run import DEFAULT_RECORDING, RECORDINGS, read_manifest, write_manifest
 from reports.conformance import SCHEMA
 from suites.guide import guide
 from suites.selftest.conftest import Outcome, Suite, run_suite
@@ -120,7 +119,7 @@ def test_allure_attachments_have_a_curl_line_with_a_variable(nightly: Outcome) -
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
     """A copy of the project's recording that a test may spoil."""
-    return Path(shutil.copytree(RECORDING, tmp_path / "recording"))
+    return Path(shutil.copytree(RECORDINGS / DEFAULT_RECORDING, tmp_path / "recording"))
 
 
 def respell(recording: Path, tape: str, old: str, new: str) -> None:
