@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from fixtures.profiles import FOLDER as PROFILES
-from fixtures.run import DEFAULT_RECORDING, RECORDINGS, read_manifest, write_manifest
+from fixtures.run import DEFAULT_RECORDING, RECORDINGS, read_manifest, recordings, write_manifest
 from reports.conformance import SCHEMA
 from suites.guide import guide
 from suites.selftest.conftest import Outcome, Suite, run_suite
@@ -63,6 +63,19 @@ def test_checklist_and_errors_pass_on_all_profiles(nightly: Outcome) -> None:
     failed = {(row, profile) for (row, _, profile), outcome in nightly.verdicts.items() if outcome == "fail"}
     assert len(wanted) == 54
     assert wanted <= passed - failed
+
+
+def test_every_row_holds_on_the_older_recordings_too(suite: Suite, nightly: Outcome) -> None:
+    for name in sorted(set(recordings()) - {DEFAULT_RECORDING}):
+        run = suite("-m", "nightly", "-n", "2", f"--recording={name}")
+        assert run.exit_code == 0, run.output
+        assert run.verdicts == nightly.verdicts
+
+
+def test_an_unknown_recording_names_the_nearest(suite: Suite) -> None:
+    run = suite("-m", "smoke", "--recording=dify-1.16.1_new-api-1.0.0-rc.42")
+    assert run.exit_code == pytest.ExitCode.USAGE_ERROR
+    assert f"did you mean {DEFAULT_RECORDING}?" in run.output
 
 
 def test_the_nightly_is_quick(nightly: Outcome) -> None:

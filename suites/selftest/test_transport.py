@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fixtures import transport
-from fixtures.exchange import Exchange, Request
+from fixtures.exchange import Exchange, Request, Response, retry_after
 from fixtures.faults import null_hosts
 from fixtures.faults.null_hosts import Handler
 from fixtures.transport import LiveWire, Sending
@@ -373,13 +373,36 @@ def test_a_429_is_tried_again_when_the_server_asks(
     assert pauses == [1.0, 3.0]
 
 
-def test_a_server_cannot_ask_for_a_long_pause(wire: LiveWire, url: str, script: Script, pauses: list[float]) -> None:
-    script.answers = [answering(429, Retry_After="3600"), answering(429, Retry_After="9" * 400), answering(200)]
-    attempts(wire, url)
-    assert pauses == [transport.LONGEST_PAUSE] * 2
+@pytest.mark.parametrize("asked", ["1200", "11", "Wed, 01 Jan 2127 00:00:00 GMT"])
+def test_a_wait_that_cannot_help_is_not_waited_for(
+    wire: LiveWire, url: str, script: Script, pauses: list[float], asked: str
+) -> None:
+    script.answers = [answering(429, Retry_After=asked), answering(200)]
+    assert kinds(attempts(wire, url)) == ["429"]
+    assert pauses == []
 
 
-@pytest.mark.parametrize("asked", ["", "soon", "-1", "1.5", "Sun, 22 Nov 2026 16:43:37 GMT", "\xb2"])
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [("1.5", 1.5), ("10", 10.0)],
+)
+def test_a_server_s_wish_is_heard(
+    wire: LiveWire, url: str, script: Script, pauses: list[float], asked: str, seconds: float
+) -> None:
+    script.answers = [answering(429, Retry_After=asked), answering(200)]
+    assert kinds(attempts(wire, url)) == ["429", "200"]
+    assert pauses == [seconds]
+
+
+def test_a_date_is_counted_from_the_answer_s_own_date() -> None:
+    headers = (("Retry-After", "Sun, 22 Nov 2026 16:43:40 GMT"), ("Date", "Sun, 22 Nov 2026 16:43:37 GMT"))
+    answer = Exchange("Ask", "gateway", Request("GET", "https://gw.example"), 1.0, 0.1, Response(429, headers, ()))
+    assert retry_after(answer) == 3.0
+
+
+@pytest.mark.parametrize(
+    "asked", ["", "soon", "-1", "nan", "1e1", "9" * 400, "Sun, 22 Nov 2020 16:43:37 GMT", "Sun, 99 Nov", "\xb2"]
+)
 def test_an_odd_wish_is_not_heard(wire: LiveWire, url: str, script: Script, pauses: list[float], asked: str) -> None:
     script.answers = [answering(429, Retry_After=asked), answering(200)]
     assert kinds(attempts(wire, url)) == ["429", "200"]
