@@ -6,12 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.evidence import MODULES
-
 pytest_plugins = [
     "fixtures.plugin",
-    *MODULES,
-    "fixtures.faults.matrix",
+    "fixtures.proof.matrix",
     "reports.plugin",
     "reports.allure_adapter",
 ]

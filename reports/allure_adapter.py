@@ -13,13 +13,13 @@ import allure
 import pytest
 from allure_commons.types import AttachmentType
 
-from fixtures.exchange import Exchange, Request
+from fixtures.acting.registry import STEPS
+from fixtures.judging.judge import USED, judge_of
+from fixtures.model.exchange import Exchange, Request
+from fixtures.model.requirement import Requirement, requirements
+from fixtures.model.verdict import Verdict
 from fixtures.plugin import VERDICTS
-from fixtures.run import USED, judge_of
-from fixtures.settings import PLAIN, SECRETS
-from fixtures.steps import STEPS
-from fixtures.verdict import Verdict
-from suites.requirements import Requirement, requirements
+from fixtures.wire.settings import PLAIN, SECRETS
 
 _MARKER = re.compile(r"\{\{([^{}|]+)(?:\|[a-z0-9]+)?\}\}")
 

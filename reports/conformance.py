@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fixtures.diagnosis import LAYERS, in_words
-from fixtures.faults import PROVEN
-from fixtures.run import recorded_on
-from fixtures.steps import STEPS
-from fixtures.tape import write_atomically
-from fixtures.verdict import CONFORMANT, NOT_CONFORMANT, Verdict, counts
-from suites.guide import guide
-from suites.requirements import requirements
+from fixtures.acting.recording import recorded_on
+from fixtures.acting.registry import STEPS
+from fixtures.judging.diagnosis import LAYERS, in_words
+from fixtures.model.guide import guide
+from fixtures.model.requirement import requirements
+from fixtures.model.verdict import CONFORMANT, NOT_CONFORMANT, Verdict, counts
+from fixtures.proof.catalogue import PROVEN
+from fixtures.wire.tape import write_atomically
 
 SCHEMA = Path(__file__).parent / "conformance.schema.json"
 TROUBLE = ("fail", "error", "blocked", "unverified", "not_run", "warn")
@@ -66,7 +66,7 @@ class Report:
 
     @property
     def proven(self) -> Mapping[str, int]:
-        """How many seeded faults kill each check (`python -m fixtures.faults.proof`)."""
+        """How many seeded faults kill each check (`python -m fixtures.proof.__main__`)."""
         found: dict[str, int] = json.loads(PROVEN.read_text("utf-8"))
         return found
 

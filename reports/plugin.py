@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from fixtures.plugin import ROOT, SESSION, SPENT, VERDICT, Run, publish_if_green
-from fixtures.verdict import CONFORMANT, Evidence, Verdict, exit_code, stale_deviations
+from fixtures.model.requirement import requirements
+from fixtures.model.verdict import CONFORMANT, Evidence, Verdict, exit_code, stale_deviations
+from fixtures.pair import ROOT, SESSION, Run, publish_if_green
+from fixtures.plugin import SPENT, VERDICT
 from reports.conformance import Report, Spending, terminal, uncovered, write
-from suites.requirements import requirements
 
 
 class Collector:

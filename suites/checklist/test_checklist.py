@@ -2,18 +2,18 @@
 
 import pytest
 
-from fixtures.dify import AppReply
-from fixtures.evidence.checklist import (
+from fixtures.clients.dify import AppReply
+from fixtures.clients.gateway import UNITS_PER_USD, Token, TokenUsage, says_ok
+from fixtures.model.profiles import Profile
+from fixtures.model.requirement import requirement
+from fixtures.steps.checklist import (
     FirstApp,
     GatewayLog,
     Import,
     SavedEmbedding,
     SavedModel,
 )
-from fixtures.evidence.tokens import EnvironmentKey
-from fixtures.gateway import UNITS_PER_USD, Token, TokenUsage, says_ok
-from fixtures.profiles import Profile
-from suites.requirements import requirement
+from fixtures.steps.tokens import EnvironmentKey
 
 pytestmark = pytest.mark.smoke
 

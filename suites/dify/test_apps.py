@@ -1,9 +1,9 @@
 """What an app on Dify may rely on."""
 
-from fixtures.dify import AppReply
-from fixtures.evidence.checklist import LONG_TEXT
-from fixtures.evidence.wire import CODE_WORD
-from suites.requirements import requirement
+from fixtures.clients.dify import AppReply
+from fixtures.model.requirement import requirement
+from fixtures.steps.checklist import LONG_TEXT
+from fixtures.steps.wire import CODE_WORD
 
 
 @requirement("CHK-04", see="")

@@ -1,7 +1,11 @@
 """The error table, each row as cause -> symptom -> fix -> gone, on the gateway and in Dify."""
 
-from fixtures.dify import REFUSED, AppReply, upstream_status
-from fixtures.evidence.errors import (
+from fixtures.clients.dify import REFUSED, AppReply, upstream_status
+from fixtures.clients.gateway import ChatReply
+from fixtures.model.exchange import Exchange
+from fixtures.model.guide import guide
+from fixtures.model.requirement import requirement
+from fixtures.steps.errors import (
     BadParameters,
     BrokenApp,
     ExpiredToken,
@@ -12,10 +16,6 @@ from fixtures.evidence.errors import (
     WrongKey,
     WrongRole,
 )
-from fixtures.exchange import Exchange
-from fixtures.gateway import ChatReply
-from suites.guide import guide
-from suites.requirements import requirement
 
 
 def said(reply: AppReply | ChatReply | Exchange) -> str:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from fixtures.evidence.rollout import QuotaCap
-from fixtures.gateway import listed
-from suites.requirements import requirement
+from fixtures.clients.gateway import listed
+from fixtures.model.requirement import requirement
+from fixtures.steps.rollout import QuotaCap
 
 pytestmark = pytest.mark.audit
 

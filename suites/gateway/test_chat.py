@@ -2,12 +2,12 @@
 
 import pytest
 
-from fixtures.evidence.checklist import LONG_TEXT
-from fixtures.evidence.wire import CAP, CODE_WORD, WEATHER, Conversation, RequestLog, Twins
-from fixtures.exchange import dig, parse_json
-from fixtures.gateway import ChatReply, says_ok
-from fixtures.profiles import Profile
-from suites.requirements import requirement
+from fixtures.clients.gateway import ChatReply, says_ok
+from fixtures.model.exchange import dig, parse_json
+from fixtures.model.profiles import Profile
+from fixtures.model.requirement import requirement
+from fixtures.steps.checklist import LONG_TEXT
+from fixtures.steps.wire import CAP, CODE_WORD, WEATHER, Conversation, RequestLog, Twins
 
 pytestmark = pytest.mark.audit
 both_transports = pytest.mark.parametrize("transport", ["plain", "streamed"])

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from fixtures.evidence.wire import TEXTS, Embeddings
-from suites.requirements import requirement
+from fixtures.model.requirement import requirement
+from fixtures.steps.wire import TEXTS, Embeddings
 
 pytestmark = pytest.mark.audit
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from fixtures.exchange import Exchange
-from fixtures.gateway import listed
-from fixtures.profiles import Profile
-from suites.requirements import requirement
+from fixtures.clients.gateway import listed
+from fixtures.model.exchange import Exchange
+from fixtures.model.profiles import Profile
+from fixtures.model.requirement import requirement
 
 pytestmark = pytest.mark.audit
 

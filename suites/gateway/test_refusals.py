@@ -2,10 +2,10 @@
 
 import pytest
 
-from fixtures.evidence.wire import BadRequests, Refusals, Twins
-from fixtures.exchange import Exchange
-from fixtures.gateway import ChatReply
-from suites.requirements import requirement
+from fixtures.clients.gateway import ChatReply
+from fixtures.model.exchange import Exchange
+from fixtures.model.requirement import requirement
+from fixtures.steps.wire import BadRequests, Refusals, Twins
 
 pytestmark = pytest.mark.audit
 

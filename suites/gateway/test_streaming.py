@@ -2,10 +2,10 @@
 
 import pytest
 
-from fixtures.evidence.wire import Twins
-from fixtures.exchange import dig
-from fixtures.sse import Event
-from suites.requirements import requirement
+from fixtures.model.exchange import dig
+from fixtures.model.requirement import requirement
+from fixtures.model.sse import Event
+from fixtures.steps.wire import Twins
 
 pytestmark = pytest.mark.audit
 

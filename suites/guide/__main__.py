@@ -1,4 +1,4 @@
-"""`python -m suites.guide`: compare the rows with a guide's text, or print them."""
+"""`python -m fixtures.model.guide`: compare the rows with a guide's text, or print them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fixtures.datafile import DataError
-from suites.guide import Guide, guide, stale_rows
+from fixtures.model.datafile import DataError
+from fixtures.model.guide import Guide, guide, stale_rows
 
 
 class GuideFileError(Exception):
@@ -17,7 +17,7 @@ class GuideFileError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns 0, 1 when `compare` finds stale rows, or 2 for a file that cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m suites.guide", description="The guide's rows as data.")
+    parser = argparse.ArgumentParser(prog="python -m fixtures.model.guide", description="The guide's rows as data.")
     commands = parser.add_subparsers(dest="command", required=True)
     compare = commands.add_parser("compare", help="name the rows whose words a guide file no longer has")
     compare.add_argument("file", type=Path, metavar="FILE", help="the guide as text or Markdown")

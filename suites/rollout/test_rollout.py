@@ -3,17 +3,17 @@
 import re
 from urllib.parse import urlsplit
 
-from fixtures.dify import REFUSED, AppReply, Session
-from fixtures.evidence.checklist import GatewayLog, Import, SavedEmbedding, SavedModel
-from fixtures.evidence.errors import WrongBase
-from fixtures.evidence.rollout import BaseUrls, IpRestriction, QuotaCap, SplitTokens, Traffic, Whitelist
-from fixtures.evidence.tokens import EnvironmentKey
-from fixtures.evidence.wire import Embeddings
-from fixtures.exchange import Exchange
-from fixtures.gateway import CONSUMED, UNITS_PER_USD, ChatReply, Token, TokenUsage, listed, read_log, says_ok
-from fixtures.profiles import Profile
-from suites.guide import guide
-from suites.requirements import requirement
+from fixtures.clients.dify import REFUSED, AppReply, Session
+from fixtures.clients.gateway import CONSUMED, UNITS_PER_USD, ChatReply, Token, TokenUsage, listed, read_log, says_ok
+from fixtures.model.exchange import Exchange
+from fixtures.model.guide import guide
+from fixtures.model.profiles import Profile
+from fixtures.model.requirement import requirement
+from fixtures.steps.checklist import GatewayLog, Import, SavedEmbedding, SavedModel
+from fixtures.steps.errors import WrongBase
+from fixtures.steps.rollout import BaseUrls, IpRestriction, QuotaCap, SplitTokens, Traffic, Whitelist
+from fixtures.steps.tokens import EnvironmentKey
+from fixtures.steps.wire import Embeddings
 
 EDITION = guide().edition
 NOT_ALLOWED = 403

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.faults.proof import clean_environment
+from fixtures.proof.__main__ import clean_environment
 
 ROOT = Path(__file__).parents[2]
 CANARY = "Canary5Bird7"

@@ -13,16 +13,16 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from fixtures import run
-from fixtures.dify import Console, Session
-from fixtures.exchange import Exchange, Request
-from fixtures.faults.null_hosts import Handler, served
-from fixtures.profiles import load_profile
-from fixtures.redaction import Redactor
-from fixtures.run import Actor
-from fixtures.settings import Settings
-from fixtures.steps import STEPS, Act, Step, StepFailed
-from suites.guide import guide
+from fixtures.acting.actor import Actor
+from fixtures.acting.registry import STEPS, Step
+from fixtures.clients.dify import Console, Session
+from fixtures.model.exchange import Exchange, Request
+from fixtures.model.guide import guide
+from fixtures.model.profiles import load_profile
+from fixtures.proof.null_hosts import Handler, served
+from fixtures.wire.act import Act, StepFailed
+from fixtures.wire.redaction import Redactor
+from fixtures.wire.settings import Settings
 
 pytestmark = pytest.mark.selftest
 
@@ -39,7 +39,7 @@ def remove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Remove:
 
     Gives the paths in the order in which they were removed, and what stayed.
     """
-    monkeypatch.setattr(run, "RESTART_SECONDS", 0)
+    monkeypatch.setattr("fixtures.acting.actor.RESTART_SECONDS", 0)
 
     def make_and_stop(statuses: list[int]) -> tuple[list[str], list[str]]:
         asked: list[str] = []
@@ -55,9 +55,9 @@ def remove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Remove:
                     act.cleanup(name, removal(Request("DELETE", f"{url}/{name}")))
 
             monkeypatch.setitem(STEPS, "made", Step("made", make, (), False, False, ""))
-            actor = Actor(Settings(MappingProxyType({})), guide().edition, "run", tmp_path, Redactor())
-            actor.provide("made", load_profile("gpt-5.4"))
-            return asked, actor.stop()
+            acting = Actor(Settings(MappingProxyType({})), guide().edition, "run", tmp_path, Redactor())
+            acting.provide("made", load_profile("gpt-5.4"))
+            return asked, acting.stop()
 
     return make_and_stop
 
@@ -94,9 +94,9 @@ def test_one_failure_keeps_no_other_thing_from_its_removal(tmp_path: Path, monke
             act.cleanup(name, fail)  # type: ignore[arg-type]
 
     monkeypatch.setitem(STEPS, "made", Step("made", make, (), False, False, ""))
-    actor = Actor(Settings(MappingProxyType({})), guide().edition, "run", tmp_path, Redactor())
-    actor.provide("made", load_profile("gpt-5.4"))
-    assert actor.stop() == ["b: odd", "a: not now"]
+    acting = Actor(Settings(MappingProxyType({})), guide().edition, "run", tmp_path, Redactor())
+    acting.provide("made", load_profile("gpt-5.4"))
+    assert acting.stop() == ["b: odd", "a: not now"]
     assert tried == ["b", "a"]
 
 
@@ -146,9 +146,9 @@ def remove_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[S
 
             monkeypatch.setitem(STEPS, "made", Step("made", make, (), False, False, ""))
             settings = Settings(MappingProxyType({"DIFY_BASE_URL": url}), allow_writes=True)
-            actor = Actor(settings, guide().edition, "run", tmp_path, Redactor())
-            actor.provide("made", load_profile("gpt-5.4"))
-            return actor.stop()
+            acting = Actor(settings, guide().edition, "run", tmp_path, Redactor())
+            acting.provide("made", load_profile("gpt-5.4"))
+            return acting.stop()
 
     return saved_and_removed
 
@@ -185,20 +185,20 @@ def test_a_default_model_that_nothing_can_replace_is_told(
 
 def test_no_other_step_acts_while_one_is_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inside: list[int] = []
-    acting = threading.Semaphore(0)
+    started = threading.Semaphore(0)
     others: list[int] = []
 
     def enter() -> None:
         inside.append(1)
 
     def other(act: Act) -> None:
-        acting.release()
+        started.release()
         enter()
         time.sleep(0.05)
         inside.pop()
 
     def alone(act: Act) -> None:
-        acting.acquire()
+        started.acquire()
         with act.alone():
             others.append(len(inside))
             enter()
@@ -209,12 +209,12 @@ def test_no_other_step_acts_while_one_is_alone(tmp_path: Path, monkeypatch: pyte
     names = [f"other{number}" for number in range(4)]
     for name, acts in (*((name, other) for name in names), ("lonely", alone)):
         monkeypatch.setitem(STEPS, name, Step(name, acts, (), False, False, ""))
-    actor = Actor(Settings(MappingProxyType({})), guide().edition, "run", tmp_path, Redactor(), print)
+    acting = Actor(Settings(MappingProxyType({})), guide().edition, "run", tmp_path, Redactor(), print)
     profile = load_profile("gpt-5.4")
-    threads = [threading.Thread(target=actor.provide, args=(name, profile)) for name in ("lonely", *names)]
+    threads = [threading.Thread(target=acting.provide, args=(name, profile)) for name in ("lonely", *names)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=10)
-    actor.stop()
+    acting.stop()
     assert others == [0, 0]

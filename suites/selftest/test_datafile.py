@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.datafile import DataError, load
+from fixtures.model.datafile import DataError, load
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from fixtures.diagnosis import Finding, seen
-from fixtures.exchange import Chunk, Exchange, Request, Response
+from fixtures.judging.diagnosis import Finding, seen
+from fixtures.model.exchange import Chunk, Exchange, Request, Response
 
 pytestmark = pytest.mark.selftest
 

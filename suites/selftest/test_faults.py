@@ -9,12 +9,12 @@ from typing import get_args
 
 import pytest
 
-from fixtures.diagnosis import LAYERS
-from fixtures.exchange import Chunk, Exchange, Request, Response
-from fixtures.faults import catalogue
-from fixtures.faults.change import VOCABULARY, Place, changed, matches
-from fixtures.faults.null_hosts import Handler, served
-from suites.guide import Layer
+from fixtures.judging.diagnosis import LAYERS
+from fixtures.model.exchange import Chunk, Exchange, Request, Response
+from fixtures.model.guide import Layer
+from fixtures.proof.catalogue import catalogue
+from fixtures.proof.change import VOCABULARY, Place, changed, matches
+from fixtures.proof.null_hosts import Handler, served
 from suites.selftest.conftest import CANARY, ROOT, SECRETS, Suite
 
 pytestmark = pytest.mark.selftest

@@ -13,8 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from fixtures.datafile import DataError
-from suites.guide import FOLDER, MAX_EXCLUDED, TABLES, Guide, Reading, guide, line_digest, load_guide, stale_rows
+from fixtures.model.datafile import DataError
+from fixtures.model.guide import (
+    FOLDER,
+    MAX_EXCLUDED,
+    TABLES,
+    Guide,
+    Reading,
+    guide,
+    line_digest,
+    load_guide,
+    stale_rows,
+)
 from suites.guide.__main__ import main
 
 LINE = "the request appears in the Crazyrouter logs"

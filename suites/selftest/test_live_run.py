@@ -18,8 +18,8 @@ from urllib.parse import quote, quote_plus
 import jsonschema
 import pytest
 
-from fixtures.faults.null_hosts import CLOSED, Handler, empty_object, served, web_page
-from fixtures.faults.proof import clean_environment
+from fixtures.proof.__main__ import clean_environment
+from fixtures.proof.null_hosts import CLOSED, Handler, empty_object, served, web_page
 from reports.conformance import SCHEMA
 from suites.selftest.conftest import CANARY, ROOT, SECRETS, Outcome, Suite, live_settings, run_suite
 

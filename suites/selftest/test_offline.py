@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fixtures import offline
-from fixtures.offline import NetworkBlocked
+from fixtures.wire import offline
+from fixtures.wire.offline import NetworkBlocked
 
 pytestmark = pytest.mark.selftest
 

@@ -10,8 +10,9 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from fixtures.datafile import DataError
-from fixtures.profiles import (
+from fixtures.model.datafile import DataError
+from fixtures.model.guide import guide
+from fixtures.model.profiles import (
     DEFAULT_KEY_ENV,
     FOLDER,
     Deviation,
@@ -20,7 +21,6 @@ from fixtures.profiles import (
     available,
     load_profile,
 )
-from suites.guide import guide
 
 GOOD = (FOLDER / "gpt-5.4.yaml").read_text("utf-8")
 

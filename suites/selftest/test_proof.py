@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from fixtures.diagnosis import LAYERS
-from fixtures.faults import catalogue
-from fixtures.faults.null_hosts import HOSTS
-from fixtures.faults.proof import NULL_MODEL, clean_environment, confusion, kill_matrix, null_scores, printed, wrong
-from suites.guide import guide
+from fixtures.judging.diagnosis import LAYERS
+from fixtures.model.guide import guide
+from fixtures.proof.__main__ import NULL_MODEL, clean_environment, confusion, kill_matrix, null_scores, printed, wrong
+from fixtures.proof.catalogue import catalogue
+from fixtures.proof.null_hosts import HOSTS
 
 pytestmark = [pytest.mark.selftest, pytest.mark.xdist_group("proof")]
 

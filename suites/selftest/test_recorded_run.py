@@ -9,10 +9,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from fixtures.profiles import FOLDER as PROFILES
-from fixtures.run import DEFAULT_RECORDING, RECORDINGS, read_manifest, recordings, write_manifest
+from fixtures.acting.recording import DEFAULT_RECORDING, RECORDINGS, read_manifest, recordings, write_manifest
+from fixtures.model.guide import guide
+from fixtures.model.profiles import FOLDER as PROFILES
 from reports.conformance import SCHEMA
-from suites.guide import guide
 from suites.selftest.conftest import Outcome, Suite, run_suite
 
 pytestmark = [pytest.mark.selftest, pytest.mark.xdist_group("recorded")]

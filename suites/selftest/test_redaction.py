@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures.exchange import Breakdown, Chunk, Exchange, Headers, Request, Response
-from fixtures.redaction import SHORTEST, SHORTEST_UNNAMED, Redactor
+from fixtures.model.exchange import Breakdown, Chunk, Exchange, Headers, Request, Response
+from fixtures.wire.redaction import SHORTEST, SHORTEST_UNNAMED, Redactor
 
 pytestmark = pytest.mark.selftest
 

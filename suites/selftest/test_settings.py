@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.redaction import SHORTEST, Redactor
-from fixtures.settings import PLAIN, SECRETS, Settings, SettingsError, Unverified, from_environment, present, redacted
+from fixtures.wire.redaction import SHORTEST, Redactor
+from fixtures.wire.settings import (
+    PLAIN,
+    SECRETS,
+    Settings,
+    SettingsError,
+    Unverified,
+    from_environment,
+    present,
+    redacted,
+)
 
 pytestmark = pytest.mark.selftest
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures.exchange import Chunk, Response
-from fixtures.sse import Event, parse
+from fixtures.model.exchange import Chunk, Response
+from fixtures.model.sse import Event, parse
 
 pytestmark = pytest.mark.selftest
 

@@ -13,10 +13,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures.exchange import Breakdown, Chunk, Exchange, Request, Response, from_data, to_data
-from fixtures.redaction import Redactor
-from fixtures.tape import RECORD_AGAIN, Key, OffTape, Replay, TapeError, read, write
-from fixtures.transport import Sending
+from fixtures.model.exchange import Breakdown, Chunk, Exchange, Request, Response, from_data, to_data
+from fixtures.wire.redaction import Redactor
+from fixtures.wire.tape import RECORD_AGAIN, Key, OffTape, Replay, TapeError, read, write
+from fixtures.wire.transport import Sending
 
 pytestmark = pytest.mark.selftest
 

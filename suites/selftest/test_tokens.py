@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from fixtures.exchange import Chunk, Exchange, Request, Response
-from fixtures.faults.null_hosts import Handler, served
-from fixtures.profiles import load_profile
-from fixtures.redaction import Redactor
-from fixtures.run import Actor
-from fixtures.settings import Settings
-from fixtures.steps import STEPS
-from fixtures.tape import Key, read
-from suites.guide import guide
+from fixtures.acting.actor import Actor
+from fixtures.acting.registry import STEPS
+from fixtures.model.exchange import Chunk, Exchange, Request, Response
+from fixtures.model.guide import guide
+from fixtures.model.profiles import load_profile
+from fixtures.proof.null_hosts import Handler, served
+from fixtures.wire.redaction import Redactor
+from fixtures.wire.settings import Settings
+from fixtures.wire.tape import Key, read
 from suites.selftest.conftest import CANARY, ROOT, SECRETS, Suite, live_settings
 
 pytestmark = pytest.mark.selftest

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from fixtures import transport
-from fixtures.exchange import Exchange, Request, Response, retry_after
-from fixtures.faults import null_hosts
-from fixtures.faults.null_hosts import Handler
-from fixtures.transport import LiveWire, Sending
+from fixtures.model.exchange import Exchange, Request, Response, retry_after
+from fixtures.proof import null_hosts
+from fixtures.proof.null_hosts import Handler
+from fixtures.wire import transport
+from fixtures.wire.transport import LiveWire, Sending
 
 pytestmark = pytest.mark.selftest
 

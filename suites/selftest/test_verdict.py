@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures.verdict import OUTCOMES, REQUIRED, Evidence, Verdict, counts, exit_code, stale_deviations, weaker
+from fixtures.model.verdict import OUTCOMES, REQUIRED, Evidence, Verdict, counts, exit_code, stale_deviations, weaker
 
 pytestmark = pytest.mark.selftest
 
