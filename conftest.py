@@ -56,6 +56,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--kill-matrix", type=Path, metavar="FILE", help="judge all checks under all faults of the catalogue, into FILE"
     )
     group.addoption(
+        "--kill-matrix-full",
+        action="store_true",
+        help="with --kill-matrix: judge every check under every fault, also those that it should not touch",
+    )
+    group.addoption(
         "--report-dir",
         type=Path,
         default=Path("reports/out"),

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fixtures.acting.recording import recorded_on
-from fixtures.acting.registry import STEPS
-from fixtures.judging.diagnosis import LAYERS, in_words
+from fixtures.judging.causes import causes
 from fixtures.model.guide import guide
 from fixtures.model.requirement import requirements
 from fixtures.model.verdict import CONFORMANT, NOT_CONFORMANT, Verdict, counts
@@ -19,8 +17,6 @@ from fixtures.proof.catalogue import PROVEN
 from fixtures.wire.tape import write_atomically
 
 SCHEMA = Path(__file__).parent / "conformance.schema.json"
-TROUBLE = ("fail", "error", "blocked", "unverified", "not_run", "warn")
-"""Outcomes that want a reader's attention, the gravest first."""
 
 
 @dataclass(frozen=True)
@@ -96,94 +92,9 @@ class Report:
             "causes": [cause.to_data() for cause in causes(self.verdicts)],
             "left_behind": list(self.left_behind),
             "verdicts": [
-                verdict.to_data() | {"proven_by_faults": self.proven.get(verdict.check, 0)} for verdict in self.verdicts
+                verdict.to_data() | {"proven_by_faults": self.proven.get(verdict.key, 0)} for verdict in self.verdicts
             ],
         }
-
-
-@dataclass(frozen=True)
-class Cause:
-    """One root cause with everything that it explains."""
-
-    layer: str
-    guide_row: str
-    cause: str
-    fix: str
-    seen: bool
-    verdicts: Sequence[Verdict]
-
-    @property
-    def headline(self) -> str:
-        """The cause; where the guide only holds it likely, what was seen before it."""
-        if self.seen or not self.guide_row:
-            return self.cause
-        return f"this does not hold: {in_words(self.verdicts[0].check)}; likely: {self.cause}"
-
-    def to_data(self) -> dict[str, Any]:
-        """Plain data for the report."""
-        return {
-            "headline": self.headline,
-            "layer": self.layer,
-            "guide_row": self.guide_row,
-            "cause": self.cause,
-            "fix": self.fix,
-            "cause_seen": self.seen,
-            "explains": [
-                {"requirement": each.requirement, "check": each.check, "profile": each.profile, "outcome": each.outcome}
-                for each in self.verdicts
-            ],
-        }
-
-
-def causes(verdicts: Sequence[Verdict]) -> list[Cause]:
-    """Everything that is not well, grouped by its cause: what failed before what is missing before warnings,
-    lower layers first."""
-    groups: dict[tuple[str, str, str, str, bool], list[Verdict]] = {}
-    roots = [verdict for verdict in verdicts if verdict.outcome in ("fail", "warn") and verdict.reason]
-    for verdict in verdicts:
-        if verdict.outcome in TROUBLE:
-            blocked = verdict.outcome == "blocked" and not verdict.cause_seen
-            root = next((root for root in roots if blocked and root.reason in verdict.reason), verdict)
-            text = _COUNT.sub("#", root.cause or root.reason)
-            groups.setdefault((root.layer, root.guide_row, text, root.fix, root.cause_seen), []).append(verdict)
-    found = [_cause(sorted(group, key=_gravity)) for group in groups.values()]
-    failed = {(verdict.profile, _chain(verdict)) for verdict in verdicts if verdict.outcome == "fail"}
-    return sorted(found, key=lambda cause: _order(cause, failed))
-
-
-_COUNT = re.compile(r"\b(?!\d{3}\b)\w*\d\w*\b")
-"""Numbers and ids, by which two reports of one cause differ; a status of three digits stays."""
-
-
-def _cause(group: Sequence[Verdict]) -> Cause:
-    top = group[0]
-    return Cause(top.layer, top.guide_row, top.cause or top.reason, top.fix, top.cause_seen, group)
-
-
-def _order(cause: Cause, failed: Collection[tuple[str, frozenset[str]]]) -> tuple[int, bool, bool, bool, int, int]:
-    """An error row that only names itself says less than the ladder of the other rows does, and what is only
-    held likely says less than a failure in what it rests on."""
-    gravest = min(_gravity(verdict)[0] for verdict in cause.verdicts)
-    top = [verdict for verdict in cause.verdicts if _gravity(verdict)[0] == gravest]
-    names_itself = all(verdict.requirement == cause.guide_row for verdict in top)
-    follows = not cause.seen and all(_follows(verdict, failed) for verdict in top)
-    return max(0, gravest - 2), names_itself, follows, not cause.seen, LAYERS.index(cause.layer), -len(cause.verdicts)
-
-
-def _follows(verdict: Verdict, failed: Collection[tuple[str, frozenset[str]]]) -> bool:
-    """Whether something failed in what the verdict rests on."""
-    chain = _chain(verdict)
-    return any(profile == verdict.profile and bool(below) and below < chain for profile, below in failed)
-
-
-def _chain(verdict: Verdict) -> frozenset[str]:
-    """The acting steps whose exchanges a verdict rests on, with all that they need."""
-    names = {id.rpartition("#")[0].rpartition("/")[2] for id, _ in verdict.evidence.exchanges}
-    return frozenset().union(*(STEPS[name].chain for name in names if name in STEPS))
-
-
-def _gravity(verdict: Verdict) -> tuple[int, str, str]:
-    return TROUBLE.index(verdict.outcome), verdict.requirement, verdict.profile
 
 
 def write(report: Report, folder: Path) -> None:
@@ -239,7 +150,7 @@ def markdown(report: Report) -> str:
             verdict.layer,
             evidence,
             verdict.check,
-            str(proven.get(verdict.check, "-")),
+            str(proven.get(verdict.key, "-")),
         ]
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     return "\n".join([*lines, ""])

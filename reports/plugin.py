@@ -17,6 +17,7 @@ from fixtures.model.requirement import requirements
 from fixtures.model.verdict import CONFORMANT, Evidence, Verdict, exit_code, stale_deviations
 from fixtures.pair import ROOT, SESSION, Run, publish_if_green
 from fixtures.plugin import SPENT, VERDICT
+from fixtures.proof.catalogue import check_key
 from reports.conformance import Report, Spending, terminal, uncovered, write
 
 
@@ -171,7 +172,7 @@ def _all_verdicts(collector: Collector, run: Run) -> list[Verdict]:
         judged = collector.verdicts.get(node, [empty])
         verdicts += [verdict for verdict in judged if verdict.requirement == empty.requirement]
     known: dict[tuple[str, str], tuple[str, str]] = {
-        (deviation.check, profile.name): (deviation.reason, deviation.expires.isoformat())
+        (check_key(deviation.check), profile.name): (deviation.reason, deviation.expires.isoformat())
         for profile in run.profiles
         for deviation in profile.deviations
     }

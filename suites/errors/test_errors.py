@@ -1,7 +1,7 @@
 """The error table, each row as cause -> symptom -> fix -> gone, on the gateway and in Dify."""
 
 from fixtures.clients.dify import REFUSED, AppReply, upstream_status
-from fixtures.clients.gateway import ChatReply
+from fixtures.clients.gateway import ChatReply, read_chat
 from fixtures.model.exchange import Exchange
 from fixtures.model.guide import guide
 from fixtures.model.requirement import requirement
@@ -58,8 +58,6 @@ def test_a_wrong_key_cannot_be_saved_and_the_right_one_can(wrong_key: WrongKey) 
 
 @requirement("ERR-04")
 def test_a_deleted_token_is_401_until_it_is_replaced(dead_token: BrokenApp) -> None:
-    assert isinstance(dead_token.gateway_refusal, Exchange)
-    assert isinstance(dead_token.gateway_answer, Exchange)
     status = dead_token.failed.upstream_status
     assert dead_token.gateway_refusal.status == 401, f"expected 401: {said(dead_token.gateway_refusal)}"
     assert not dead_token.failed.ok, f"expected the app to fail, got {said(dead_token.failed)}"
@@ -78,14 +76,12 @@ def test_an_expired_token_is_401_until_its_expiry_is_lifted(expired_token: Expir
 
 @requirement("ERR-05")
 def test_a_model_off_the_whitelist_is_403_until_it_is_allowed(model_not_allowed: BrokenApp) -> None:
-    assert isinstance(model_not_allowed.gateway_refusal, ChatReply)
-    assert isinstance(model_not_allowed.gateway_answer, ChatReply)
-    refusal = model_not_allowed.gateway_refusal.exchange
+    refusal, answer = model_not_allowed.gateway_refusal, read_chat(model_not_allowed.gateway_answer)
     status = model_not_allowed.failed.upstream_status
     assert refusal.status == 403, f"expected 403 from the gateway, got {said(refusal)}"
     assert not model_not_allowed.failed.ok, f"expected the app to fail, got {said(model_not_allowed.failed)}"
     assert status == 403, f"expected Dify to name the gateway's 403, got {said(model_not_allowed.failed)}"
-    assert model_not_allowed.gateway_answer.ok, f"expected an answer: {said(model_not_allowed.gateway_answer)}"
+    assert answer.ok, f"expected an answer: {said(answer)}"
     assert model_not_allowed.mended.ok, f"expected an answer once allowed, got {said(model_not_allowed.mended)}"
 
 
@@ -94,7 +90,6 @@ def test_a_full_endpoint_path_is_404_until_the_base_url_is_right(wrong_base: Wro
     assert wrong_base.path_answer.status == 404, f"expected 404 below a full path, got {said(wrong_base.path_answer)}"
     assert wrong_base.path_save.status in REFUSED, f"expected Dify to refuse it, got {said(wrong_base.path_save)}"
     assert upstream_status(wrong_base.path_save.text) == 404, f"expected Dify to name 404: {said(wrong_base.path_save)}"
-    assert wrong_base.right_save.status == 201, f"expected the base URL to be saved, got {said(wrong_base.right_save)}"
     assert wrong_base.right_reply.ok, f"expected an answer on the base URL, got {said(wrong_base.right_reply)}"
 
 

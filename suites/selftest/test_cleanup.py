@@ -54,7 +54,7 @@ def remove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Remove:
                 for name in ("a", "b", "a"):  # a thing that is made twice is removed once
                     act.cleanup(name, removal(Request("DELETE", f"{url}/{name}")))
 
-            monkeypatch.setitem(STEPS, "made", Step("made", make, (), False, False, ""))
+            monkeypatch.setitem(STEPS, "made", Step("made", make, (), False, False, None))
             acting = Actor(Settings(MappingProxyType({})), guide().edition, "run", tmp_path, Redactor())
             acting.provide("made", load_profile("gpt-5.4"))
             return asked, acting.stop()
@@ -93,7 +93,7 @@ def test_one_failure_keeps_no_other_thing_from_its_removal(tmp_path: Path, monke
 
             act.cleanup(name, fail)  # type: ignore[arg-type]
 
-    monkeypatch.setitem(STEPS, "made", Step("made", make, (), False, False, ""))
+    monkeypatch.setitem(STEPS, "made", Step("made", make, (), False, False, None))
     acting = Actor(Settings(MappingProxyType({})), guide().edition, "run", tmp_path, Redactor())
     acting.provide("made", load_profile("gpt-5.4"))
     assert acting.stop() == ["b: odd", "a: not now"]
@@ -144,7 +144,7 @@ def remove_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[S
                 console = Console(act, Session("1.16.1", {"csrf_token": "a"}))
                 console.save_model("gpt-5.4-run", "llm", {}, why="Save it")
 
-            monkeypatch.setitem(STEPS, "made", Step("made", make, (), False, False, ""))
+            monkeypatch.setitem(STEPS, "made", Step("made", make, (), False, False, None))
             settings = Settings(MappingProxyType({"DIFY_BASE_URL": url}), allow_writes=True)
             acting = Actor(settings, guide().edition, "run", tmp_path, Redactor())
             acting.provide("made", load_profile("gpt-5.4"))
@@ -208,7 +208,7 @@ def test_no_other_step_acts_while_one_is_alone(tmp_path: Path, monkeypatch: pyte
 
     names = [f"other{number}" for number in range(4)]
     for name, acts in (*((name, other) for name in names), ("lonely", alone)):
-        monkeypatch.setitem(STEPS, name, Step(name, acts, (), False, False, ""))
+        monkeypatch.setitem(STEPS, name, Step(name, acts, (), False, False, None))
     acting = Actor(Settings(MappingProxyType({})), guide().edition, "run", tmp_path, Redactor(), print)
     profile = load_profile("gpt-5.4")
     threads = [threading.Thread(target=acting.provide, args=(name, profile)) for name in ("lonely", *names)]

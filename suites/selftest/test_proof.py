@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from fixtures.judging.diagnosis import LAYERS
 from fixtures.model.guide import guide
+from fixtures.model.terms import Layer
 from fixtures.proof.__main__ import NULL_MODEL, clean_environment, confusion, kill_matrix, null_scores, printed, wrong
 from fixtures.proof.catalogue import catalogue
 from fixtures.proof.null_hosts import HOSTS
@@ -72,13 +72,13 @@ def test_there_are_faults_and_variations_enough() -> None:
 
 def test_every_error_and_checklist_row_has_several_faults() -> None:
     rows = [row for row in guide().rows if row.startswith(("ERR", "CHK"))]
-    few = [row for row in rows if sum(row in each.reddens for each in catalogue().values()) < 2]
-    assert few == []
+    named = [{key.partition("/")[0] for key in (*each.kills, *each.breaks)} for each in catalogue().values()]
+    assert [row for row in rows if sum(row in rows_named for rows_named in named) < 2] == []
 
 
 def test_every_layer_of_the_pair_has_a_fault() -> None:
     diagnosed = {each.layer for each in catalogue().values()}
-    assert set(LAYERS) - {"settings", "recording"} <= diagnosed
+    assert set(Layer) - {"settings", "recording"} <= diagnosed
 
 
 def test_xdist_keeps_a_group_on_one_worker(tmp_path: Path) -> None:

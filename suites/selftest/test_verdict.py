@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures.model.verdict import OUTCOMES, REQUIRED, Evidence, Verdict, counts, exit_code, stale_deviations, weaker
+from fixtures.model.terms import Level, Outcome
+from fixtures.model.verdict import Evidence, Verdict, counts, exit_code, stale_deviations, weaker
 
 pytestmark = pytest.mark.selftest
 
@@ -20,17 +21,17 @@ VERDICT = Verdict(
     check="checklist/test_checklist.py::test_log",
     profile="gpt-5.4",
     outcome="pass",
-    level=REQUIRED,
+    level=Level.REQUIRED,
     layer="log",
     evidence=Evidence("recorded", "2026-11-22", (("gpt-5.4/log#1", "ab12"), ("gpt-5.4/log#2", "cd34"))),
     reason="größe",
     requests=2,
     tokens=11,
 )
-KNOWN = {(VERDICT.check, VERDICT.profile): ("the log is off", "2026-12-31")}
+KNOWN = {(VERDICT.key, VERDICT.profile): ("the log is off", "2026-12-31")}
 
 quickly = settings(derandomize=True, max_examples=100)
-outcomes = st.lists(st.sampled_from(OUTCOMES), max_size=6)
+outcomes = st.lists(st.sampled_from(list(Outcome)), max_size=6)
 flags = st.fixed_dictionaries({"strict": st.booleans(), "complete": st.booleans()})
 
 
@@ -102,7 +103,7 @@ def test_nothing_conforms_while_something_is_not_judged(
 
 
 @quickly
-@given(outcomes, st.sampled_from(OUTCOMES), flags)
+@given(outcomes, st.sampled_from(list(Outcome)), flags)
 def test_one_more_verdict_only_helps_where_nothing_was_judged(
     before: list[str], more: str, flags: dict[str, bool]
 ) -> None:
@@ -113,13 +114,13 @@ def test_one_more_verdict_only_helps_where_nothing_was_judged(
 
 
 @quickly
-@given(outcomes, st.sampled_from(OUTCOMES), flags)
+@given(outcomes, st.sampled_from(list(Outcome)), flags)
 def test_one_more_verdict_never_takes_a_failure_away(before: list[str], more: str, flags: dict[str, bool]) -> None:
     assert code(*before, **flags) != 1 or code(*before, more, **flags) == 1
 
 
 @quickly
-@given(st.permutations(OUTCOMES), st.integers(0, len(OUTCOMES)), flags)
+@given(st.permutations(list(Outcome)), st.integers(0, len(list(Outcome))), flags)
 def test_neither_order_nor_repetition_counts(order: list[str], size: int, flags: dict[str, bool]) -> None:
     some = order[:size]
     assert code(*some, *some, **flags) == code(*reversed(some), **flags)
@@ -136,16 +137,16 @@ def test_flags_never_make_a_run_conform(outcomes: list[str], flags: dict[str, bo
 
 @pytest.mark.parametrize("level", ["recommended", "optional", ""])
 def test_a_failure_of_a_row_that_is_not_required_is_a_warning(level: str) -> None:
-    assert weaker("fail", level) == "warn"
+    assert weaker(Outcome.FAIL, level) == "warn"
 
 
 def test_a_failure_of_a_required_row_stays_one() -> None:
-    assert weaker("fail", REQUIRED) == "fail"
+    assert weaker(Outcome.FAIL, Level.REQUIRED) == "fail"
 
 
-@pytest.mark.parametrize("outcome", [outcome for outcome in OUTCOMES if outcome != "fail"])
+@pytest.mark.parametrize("outcome", [outcome for outcome in list(Outcome) if outcome != "fail"])
 def test_other_outcomes_have_no_weaker_form(outcome: str) -> None:
-    assert weaker(outcome, "recommended") == outcome
+    assert weaker(Outcome(outcome), "recommended") == outcome
 
 
 def test_counts_come_in_order_and_without_zeros() -> None:
@@ -182,7 +183,7 @@ def test_a_known_deviation_that_passes_again_fails(today: str) -> None:
     assert "remove that entry" in verdict.reason
 
 
-@pytest.mark.parametrize("outcome", [o for o in OUTCOMES if o not in ("pass", "fail", "warn")])
+@pytest.mark.parametrize("outcome", [o for o in list(Outcome) if o not in ("pass", "fail", "warn")])
 def test_a_deviation_says_nothing_of_what_was_not_judged(outcome: str) -> None:
     assert judged(outcome, "2026-11-22").outcome == outcome
 
@@ -211,7 +212,7 @@ def test_a_verdict_survives_its_data_form(way: Callable[[dict[str, Any]], dict[s
 
 
 @quickly
-@given(st.builds(Verdict, outcome=st.sampled_from(OUTCOMES)))
+@given(st.builds(Verdict, outcome=st.sampled_from(list(Outcome))))
 def test_any_verdict_survives_its_data_form(verdict: Verdict) -> None:
     assert Verdict.from_data(verdict.to_data()) == verdict
 
