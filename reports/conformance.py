@@ -25,11 +25,24 @@ TROUBLE = ("fail", "error", "blocked", "unverified", "not_run", "warn")
 
 @dataclass(frozen=True)
 class Spending:
-    """Requests and tokens of a run, each acting step counted once."""
+    """Requests and tokens of a run, each acting step counted once.
+
+    `again` counts requests that needed another attempt, `lost` those whose answer was lost once they were sent,
+    `limited` the answers 429.
+    """
 
     gateway: int = 0
     dify: int = 0
     tokens: int = 0
+    again: int = 0
+    lost: int = 0
+    limited: int = 0
+
+    @property
+    def attempts(self) -> str:
+        """In words; what did not happen is left out, but for the first."""
+        more = [(self.lost, "lost once sent"), (self.limited, "answered 429")]
+        return "".join([f"{self.again} needed another attempt", *(f", {n} {what}" for n, what in more if n)])
 
 
 @dataclass(frozen=True)
@@ -90,6 +103,11 @@ class Report:
             "complete": self.complete,
             "totals": {
                 "requests": {"gateway": self.spending.gateway, "dify": self.spending.dify},
+                "attempts": {
+                    "again": self.spending.again,
+                    "lost": self.spending.lost,
+                    "limited": self.spending.limited,
+                },
                 "tokens": self.spending.tokens,
                 "verdicts": counts(self.verdicts),
             },
@@ -160,14 +178,16 @@ def _cause(group: Sequence[Verdict]) -> Cause:
     return Cause(top.layer, top.guide_row, top.cause or top.reason, top.fix, top.cause_seen, group)
 
 
-def _order(cause: Cause, failed: Collection[tuple[str, frozenset[str]]]) -> tuple[int, bool, bool, bool, int, int]:
+def _order(cause: Cause, failed: Collection[tuple[str, frozenset[str]]]) -> tuple[int, bool, bool, bool, int, int, int]:
     """An error row that only names itself says less than the ladder of the other rows does, and what is only
-    held likely says less than a failure in what it rests on."""
+    held likely says less than a failure in what it rests on. In one layer a failure comes before what it keeps
+    from being judged."""
     gravest = min(_gravity(verdict)[0] for verdict in cause.verdicts)
     top = [verdict for verdict in cause.verdicts if _gravity(verdict)[0] == gravest]
     names_itself = all(verdict.requirement == cause.guide_row for verdict in top)
     follows = not cause.seen and all(_follows(verdict, failed) for verdict in top)
-    return max(0, gravest - 2), names_itself, follows, not cause.seen, LAYERS.index(cause.layer), -len(cause.verdicts)
+    layer = LAYERS.index(cause.layer)
+    return max(0, gravest - 2), names_itself, follows, not cause.seen, layer, gravest, -len(cause.verdicts)
 
 
 def _follows(verdict: Verdict, failed: Collection[tuple[str, frozenset[str]]]) -> bool:
@@ -203,8 +223,8 @@ def markdown(report: Report) -> str:
         f"- guide edition {report.edition}, profiles {', '.join(report.profiles)}",
         f"- suite commit `{report.suite_commit}`, command `{report.command}`",
         f"- {totals or 'no verdict'}" + ("" if report.complete else " (a part of the suite was selected)"),
-        f"- requests: {report.spending.gateway} to the gateway, {report.spending.dify} to Dify;"
-        f" {report.spending.tokens} tokens",
+        f"- requests: {report.spending.gateway} to the gateway, {report.spending.dify} to Dify"
+        f" ({report.spending.attempts}); {report.spending.tokens} tokens",
     ]
     lines += [f"- {name}: {version}" for name, version in report.software.items()]
     if statement := report.provenance.get("statement"):
@@ -259,8 +279,8 @@ def terminal(report: Report) -> list[str]:
     lines = [
         head,
         f"  evidence of {report.taken_at}; profiles {', '.join(report.profiles)}; guide edition {report.edition}",
-        f"  {totals or 'no verdict'}; requests {report.spending.gateway} gateway, {report.spending.dify} Dify;"
-        f" {report.spending.tokens} tokens",
+        f"  {totals or 'no verdict'}; requests {report.spending.gateway} gateway, {report.spending.dify} Dify"
+        f" ({report.spending.attempts}); {report.spending.tokens} tokens",
     ]
     for number, cause in enumerate(found, 1):
         row = f" {cause.guide_row}" if cause.guide_row else ""

@@ -6,7 +6,7 @@ import json
 import shlex
 import subprocess
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from fixtures.model.verdict import CONFORMANT, Evidence, Verdict, exit_code, sta
 from fixtures.pair import ROOT, SESSION, Run, publish_if_green
 from fixtures.plugin import SPENT, VERDICT
 from reports.conformance import Report, Spending, terminal, uncovered, write
+
+SPENDING = tuple(each.name for each in fields(Spending))
 
 
 class Collector:
@@ -117,7 +119,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         profiles=[profile.name for profile in run.profiles],
         exit_code=code,
         complete=complete,
-        spending=Spending(*(sum(step[what] for step in steps) for what in ("gateway", "dify", "tokens"))),
+        spending=Spending(*(sum(step[what] for step in steps) for what in SPENDING)),
         verdicts=_with_unjudged_rows(verdicts, run) if complete else verdicts,
         provenance=run.manifest.provenance,
         software={name: version for step in steps for name, version in step["software"].items()},
