@@ -126,6 +126,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         left_behind=run.left_behind,
         fault=run.manifest.fault,
     )
+    write(collector.report, Path(config.option.report_dir))  # before the clean-up, which may take its time
+    run.close()
+    collector.report = replace(collector.report, left_behind=run.left_behind)
     write(collector.report, Path(config.option.report_dir))
     green = exitstatus in (0, 1) and code == CONFORMANT and not collector.other_failures
     publish_if_green(config, green=green)

@@ -74,12 +74,19 @@ def test_an_answer_without_a_body_says_so() -> None:
     assert exchange(Ended.CUT, CHUNKS[:1]).summary().endswith("cut after 1 chunk, 9 bytes: …data: 1")
 
 
-@pytest.mark.parametrize("ended", BROKEN)
+@pytest.mark.parametrize("ended", [Ended.CUT, Ended.TIMEOUT, Ended.TOO_LARGE, Ended.DECODING])
 def test_the_cause_of_what_broke_off_is_the_network_s(ended: Ended) -> None:
     finding = seen([exchange(), exchange(ended)])
     assert finding is not None
     assert (finding.layer, finding.row, finding.seen) == ("network", "", True)
     assert finding.cause.startswith("127.0.0.1:3000 ")
+
+
+def test_what_the_suite_itself_ended_says_nothing_of_the_pair() -> None:
+    stopped = exchange(Ended.STOPPED)
+    not_sent = replace(stopped, response=None, breakdown=Breakdown("stopped", "not sent"))
+    findings = [seen([exchange(), each]) for each in (stopped, not_sent)]
+    assert [finding and finding.layer for finding in findings] == ["settings", "settings"]
 
 
 def test_the_report_shows_what_came() -> None:
