@@ -45,6 +45,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="the Dify workspace is disposable: let ERR-02 take the plugin away and install it again",
     )
+    group.addoption(
+        "--total-timeout", type=float, metavar="SECONDS", help="let a live run act no longer than this; default: no end"
+    )
     group.addoption("--fault", metavar="ID", help="seed a fault of the catalogue and see it caught; `list` lists them")
     group.addoption(
         "--fault-host",

@@ -51,8 +51,14 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
     for key in item.stash.get(USED, {}):
         with allure.step((STEPS[key.step].acts.__doc__ or key.step).split("\n")[0]):
             for exchange in judge.exchanges(key):
-                with allure.step(f"{exchange.why}: {exchange.status or 'no answer'}"):
+                with allure.step(f"{exchange.why}: {_came(exchange)}"):
                     allure.attach(rendered(exchange), exchange.id, AttachmentType.TEXT)
+
+
+def _came(exchange: Exchange) -> str:
+    if exchange.response is None:
+        return "no answer"
+    return str(exchange.status) + ("" if exchange.response.is_complete else f", {exchange.response.ended}")
 
 
 def description(verdict: Verdict, row: Requirement) -> str:
@@ -79,6 +85,8 @@ def rendered(exchange: Exchange) -> str:
         kind = exchange.breakdown.kind if exchange.breakdown else "nothing"
         return "\n".join([*lines, f"no answer after {exchange.elapsed} s: {kind}: {exchange.text}"])
     lines.append(f"HTTP {exchange.status} after {exchange.elapsed} s in {len(exchange.response.chunks)} piece(s)")
+    if not exchange.response.is_complete:
+        lines.append(exchange.response.ending)
     lines += [f"{name}: {value}" for name, value in exchange.response.headers]
     body = exchange.json()
     text = exchange.text if body is None else json.dumps(body, ensure_ascii=False, indent=1)

@@ -21,11 +21,24 @@ SCHEMA = Path(__file__).parent / "conformance.schema.json"
 
 @dataclass(frozen=True)
 class Spending:
-    """Requests and tokens of a run, each acting step counted once."""
+    """Requests and tokens of a run, each acting step counted once.
+
+    `again` counts requests that needed another attempt, `lost` those whose answer was lost once they were sent,
+    `limited` the answers 429.
+    """
 
     gateway: int = 0
     dify: int = 0
     tokens: int = 0
+    again: int = 0
+    lost: int = 0
+    limited: int = 0
+
+    @property
+    def attempts(self) -> str:
+        """In words; what did not happen is left out, but for the first."""
+        more = [(self.lost, "lost once sent"), (self.limited, "answered 429")]
+        return "".join([f"{self.again} needed another attempt", *(f", {n} {what}" for n, what in more if n)])
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,11 @@ class Report:
             "complete": self.complete,
             "totals": {
                 "requests": {"gateway": self.spending.gateway, "dify": self.spending.dify},
+                "attempts": {
+                    "again": self.spending.again,
+                    "lost": self.spending.lost,
+                    "limited": self.spending.limited,
+                },
                 "tokens": self.spending.tokens,
                 "verdicts": counts(self.verdicts),
             },
@@ -114,8 +132,8 @@ def markdown(report: Report) -> str:
         f"- guide edition {report.edition}, profiles {', '.join(report.profiles)}",
         f"- suite commit `{report.suite_commit}`, command `{report.command}`",
         f"- {totals or 'no verdict'}" + ("" if report.complete else " (a part of the suite was selected)"),
-        f"- requests: {report.spending.gateway} to the gateway, {report.spending.dify} to Dify;"
-        f" {report.spending.tokens} tokens",
+        f"- requests: {report.spending.gateway} to the gateway, {report.spending.dify} to Dify"
+        f" ({report.spending.attempts}); {report.spending.tokens} tokens",
     ]
     lines += [f"- {name}: {version}" for name, version in report.software.items()]
     if statement := report.provenance.get("statement"):
@@ -170,8 +188,8 @@ def terminal(report: Report) -> list[str]:
     lines = [
         head,
         f"  evidence of {report.taken_at}; profiles {', '.join(report.profiles)}; guide edition {report.edition}",
-        f"  {totals or 'no verdict'}; requests {report.spending.gateway} gateway, {report.spending.dify} Dify;"
-        f" {report.spending.tokens} tokens",
+        f"  {totals or 'no verdict'}; requests {report.spending.gateway} gateway, {report.spending.dify} Dify"
+        f" ({report.spending.attempts}); {report.spending.tokens} tokens",
     ]
     for number, cause in enumerate(found, 1):
         row = f" {cause.guide_row}" if cause.guide_row else ""

@@ -6,7 +6,7 @@ import json
 import shlex
 import subprocess
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from fixtures.pair import ROOT, SESSION, Run, publish_if_green
 from fixtures.plugin import SPENT, VERDICT
 from fixtures.proof.catalogue import check_key
 from reports.conformance import Report, Spending, terminal, uncovered, write
+
+SPENDING = tuple(each.name for each in fields(Spending))
 
 
 class Collector:
@@ -118,13 +120,16 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         profiles=[profile.name for profile in run.profiles],
         exit_code=code,
         complete=complete,
-        spending=Spending(*(sum(step[what] for step in steps) for what in ("gateway", "dify", "tokens"))),
+        spending=Spending(*(sum(step[what] for step in steps) for what in SPENDING)),
         verdicts=_with_unjudged_rows(verdicts, run) if complete else verdicts,
         provenance=run.manifest.provenance,
         software={name: version for step in steps for name, version in step["software"].items()},
         left_behind=run.left_behind,
         fault=run.manifest.fault,
     )
+    write(collector.report, Path(config.option.report_dir))  # before the clean-up, which may take its time
+    run.close()
+    collector.report = replace(collector.report, left_behind=run.left_behind)
     write(collector.report, Path(config.option.report_dir))
     green = exitstatus in (0, 1) and code == CONFORMANT and not collector.other_failures
     publish_if_green(config, green=green)

@@ -13,7 +13,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures.model.exchange import Breakdown, Chunk, Exchange, Request, Response, from_data, to_data
+from fixtures.acting.recording import RECORDINGS
+from fixtures.model.exchange import Breakdown, Chunk, Ended, Exchange, Request, Response, from_data, to_data
 from fixtures.wire.redaction import Redactor
 from fixtures.wire.tape import RECORD_AGAIN, Key, OffTape, Replay, TapeError, read, write
 from fixtures.wire.transport import Sending
@@ -60,7 +61,7 @@ exchanges = st.builds(
     request=requests,
     sent_at=seconds,
     elapsed=seconds,
-    response=st.none() | st.builds(Response, st.integers(100, 599), headers, chunks),
+    response=st.none() | st.builds(Response, st.integers(100, 599), headers, chunks, st.sampled_from(Ended)),
     breakdown=st.none() | st.builds(Breakdown, texts, texts),
     poll=st.none() | st.integers(1, 9),
     superseded=st.booleans(),
@@ -120,6 +121,21 @@ def test_writing_replaces_what_was_there(file: Path) -> None:
     assert len(read(file, KEY)) == 1
 
 
+def test_only_what_is_not_whole_says_how_it_ended(file: Path) -> None:
+    cut = exchange(response=Response(200, (), (Chunk(0.5, b"ok"),), Ended.CUT))
+    write(file, KEY, [exchange(), cut])
+    whole, broken = yaml.safe_load(file.read_bytes())["exchanges"]
+    assert list(whole["response"]) == ["status", "headers", "chunks"]
+    assert broken["response"]["ended"] == "cut"
+
+
+@pytest.mark.parametrize("path", sorted(RECORDINGS.glob("*/*/short_chat.yaml")), ids=str)
+def test_a_recorded_tape_is_written_again_as_it_is(tmp_path: Path, path: Path) -> None:
+    key = Key(path.parent.name, path.stem)
+    write(tmp_path / key.file, key, read(path, key))
+    assert (tmp_path / key.file).read_bytes() == path.read_bytes()
+
+
 # --- digests -----------------------------------------------------------------------------------------
 
 
@@ -148,6 +164,8 @@ CHANGES: list[dict[str, Any]] = [
     {"response": Response(200, (), (Chunk(0.6, b"ok"),))},
     {"response": Response(200, (), (Chunk(0.5, b"o"), Chunk(0.5, b"k")))},
     {"response": Response(200, (), (Chunk(0.5, b"o\xff"),))},
+    {"response": Response(200, (), (Chunk(0.5, b"ok"),), Ended.CUT)},
+    {"response": Response(200, (), (Chunk(0.5, b"ok"),), Ended.TIMEOUT)},
     {"breakdown": Breakdown("cut", "x")},
     {"poll": 1},
     {"superseded": True},
@@ -268,7 +286,7 @@ WHOLE = Exchange(
     Request("POST", URL, (("A", "b"),), "{}"),
     1.0,
     0.5,
-    Response(200, (("A", "b"),), (Chunk(0.5, b"ok"), Chunk(0.6, b"\xff"))),
+    Response(200, (("A", "b"),), (Chunk(0.5, b"ok"), Chunk(0.6, b"\xff")), Ended.CUT),
     Breakdown("cut", "x"),
     1,
     True,
@@ -303,7 +321,7 @@ def is_sound(one: Exchange) -> bool:
     words += [one.provoked, one.request.body or "", *([breakdown.kind, breakdown.message] if breakdown else [])]
     return (
         all(type(word) is str for word in words)
-        and (response is None or type(response) is Response)
+        and (response is None or (type(response) is Response and type(response.ended) is Ended))
         and (breakdown is None or type(breakdown) is Breakdown)
         and (one.poll is None or type(one.poll) is int)
         and len(one.digest()) == 64

@@ -16,6 +16,7 @@ from fixtures.model.exchange import Exchange, Request, Response, retry_after
 from fixtures.proof import null_hosts
 from fixtures.proof.null_hosts import Handler
 from fixtures.wire import transport
+from fixtures.wire.limits import Limit
 from fixtures.wire.transport import LiveWire, Sending
 
 pytestmark = pytest.mark.selftest
@@ -85,8 +86,10 @@ def answering(status: int, body: bytes = b"{}", **headers: str) -> Callable[[Han
     return lambda handler: handler.reply(status, "application/json", body, named)
 
 
-def in_pieces(media_type: str, pieces: list[bytes], pause: float = 0.0) -> Callable[[Handler], None]:
-    """An answer in HTTP chunks with a pause before each."""
+def in_pieces(
+    media_type: str, pieces: list[bytes], pause: float = 0.0, last_pause: float = 0.0
+) -> Callable[[Handler], None]:
+    """An answer in HTTP chunks with a pause before each, and a longer one before the last."""
 
     def answer(handler: Handler) -> None:
         handler.close_connection = True
@@ -95,8 +98,8 @@ def in_pieces(media_type: str, pieces: list[bytes], pause: float = 0.0) -> Calla
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
         with suppress(OSError):  # the client may hang up
-            for piece in [*pieces, b""]:
-                time.sleep(pause)
+            for number, piece in enumerate([*pieces, b""], 1):
+                time.sleep(max(pause, last_pause * (number == len(pieces))))
                 handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
 
     return answer
@@ -145,8 +148,23 @@ def get(wire: LiveWire, url: str, body: str | None = None, **headers: str) -> Ex
 
 
 def kinds(exchanges: list[Exchange]) -> list[str]:
-    """What each attempt broke down with, or its status."""
-    return [each.breakdown.kind if each.breakdown else str(each.status) for each in exchanges]
+    """What each attempt broke down with or how its answer ended, or its status where it is whole."""
+    return [
+        each.breakdown.kind if each.breakdown else str(each.status) if each.is_answered else ending(each)
+        for each in exchanges
+    ]
+
+
+def ending(exchange: Exchange) -> str:
+    """How an answer ended."""
+    assert exchange.response is not None
+    return exchange.response.ended.value
+
+
+def pieces(exchange: Exchange) -> list[bytes]:
+    """The pieces that came of an answer."""
+    assert exchange.response is not None
+    return [chunk.data for chunk in exchange.response.chunks]
 
 
 # --- an answer ---------------------------------------------------------------------------------------
@@ -187,13 +205,12 @@ def test_an_answer_that_is_compressed_all_the_same_is_read(wire: LiveWire, url: 
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "gzip, br"])
-def test_what_cannot_be_decoded_is_a_breakdown_and_is_not_kept(
+def test_of_what_cannot_be_decoded_only_status_and_headers_are_kept(
     wire: LiveWire, url: str, script: Script, encoding: str
 ) -> None:
     script.answers = [answering(200, b'{"a": 1}', Content_Encoding=encoding)]
-    tried = attempts(wire, url)
-    assert set(kinds(tried)) == {"protocol"}
-    assert all(each.response is None for each in tried)
+    taped = get(wire, url)
+    assert (taped.status, ending(taped), pieces(taped)) == (200, "decoding", [])
 
 
 def test_redirects_are_not_followed(wire: LiveWire, url: str, script: Script) -> None:
@@ -279,28 +296,59 @@ def test_another_protocol_than_tls_is_not_tried_again(wire: LiveWire, pauses: li
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+CUT_ANSWERS = [
+    pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n8\r\ndata: a\n\r\n", [b"data: a\n"], id="between chunks"),
+    pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n8\r\ndat", [b"dat"], id="inside a chunk"),
+    pytest.param(HEAD + b"Content-Length: 100\r\n\r\ndata: a\n", [b"data: a\n"], id="before its length"),
+    pytest.param(HEAD + b"Content-Length: 100\r\n\r\n", [], id="behind the head"),
+]
+NO_ANSWERS = [pytest.param(HEAD[:20], id="inside the head"), pytest.param(b"", id="before the head")]
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n8\r\ndata: a\n\r\n", id="between chunks"),
-        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n8\r\ndat", id="inside a chunk"),
-        pytest.param(HEAD + b"Content-Length: 100\r\n\r\ndata: a\n", id="before its length"),
-        pytest.param(HEAD[:20], id="inside the head"),
-        pytest.param(b"", id="before the head"),
-    ],
-)
-def test_a_cut_answer_is_tried_twice(wire: LiveWire, pauses: list[float], data: bytes) -> None:
+@pytest.mark.parametrize(("data", "came"), CUT_ANSWERS)
+def test_a_cut_answer_keeps_what_came(wire: LiveWire, data: bytes, came: list[bytes]) -> None:
     with saying(data) as url:
-        assert kinds(attempts(wire, url)) == ["cut", "cut"]
+        cut = get(wire, url, "{}")
+    assert (cut.status, ending(cut), pieces(cut)) == (200, "cut", came)
+    assert cut.response is not None
+    assert cut.response.media_type == "text/event-stream"
+
+
+@pytest.mark.parametrize("data", NO_ANSWERS)
+def test_a_connection_that_ends_before_the_answer_is_a_breakdown(wire: LiveWire, data: bytes) -> None:
+    with saying(data) as url:
+        assert kinds([get(wire, url, "{}")]) == ["cut"]
+
+
+# --- what was sent is not sent again ------------------------------------------------------------------
+
+
+def hang_up(handler: Handler) -> None:
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize("data", [*(each.values[0] for each in CUT_ANSWERS), *(each.values[0] for each in NO_ANSWERS)])
+def test_a_lost_get_is_sent_once_more(wire: LiveWire, pauses: list[float], data: bytes) -> None:
+    with saying(data) as url:
+        tried = attempts(wire, url)
+    assert [(each.is_lost, each.superseded) for each in tried] == [(True, True), (True, False)]
     assert pauses == [0.5]
 
 
-@pytest.mark.parametrize("data", [b"\x00\xff\x16\r\n\r\n", b"SSH-2.0-OpenSSH_9.9\r\n", b"HTTP/9.9 abc\r\n\r\n"])
-def test_garbage_is_a_breakdown(wire: LiveWire, data: bytes) -> None:
-    with saying(data) as url:
-        assert set(kinds(attempts(wire, url))) <= {"protocol", "cut"}
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_what_may_charge_or_create_is_sent_once(
+    wire: LiveWire, url: str, script: Script, pauses: list[float], method: str
+) -> None:
+    script.answers = [hang_up]
+    (lost,) = wire.send(Sending("Ask", "gateway", Request(method, url)))
+    assert kinds([lost]) == ["cut"]
+    assert "closed the connection before its answer" in lost.text
+    assert (len(script.seen), pauses) == (1, [])
+
+
+def test_a_get_that_is_lost_after_a_429_is_still_sent_once_more(wire: LiveWire, url: str, script: Script) -> None:
+    script.answers = [answering(429), hang_up, answering(200)]
+    assert kinds(attempts(wire, url)) == ["429", "cut", "200"]
 
 
 def test_an_answer_after_a_cut_one_counts(wire: LiveWire, url: str, script: Script) -> None:
@@ -310,30 +358,115 @@ def test_an_answer_after_a_cut_one_counts(wire: LiveWire, url: str, script: Scri
     assert [each.superseded for each in tried] == [True, False]
 
 
-def hang_up(handler: Handler) -> None:
-    handler.close_connection = True
+def test_each_request_has_a_connection_of_its_own(wire: LiveWire, url: str, script: Script) -> None:
+    get(wire, url)
+    get(wire, url, "{}")
+    assert len({seen.client_address for seen in script.seen}) == 2
 
 
-def test_silence_is_a_time_out_and_tried_twice(
-    monkeypatch: pytest.MonkeyPatch, pauses: list[float], url: str, script: Script
-) -> None:
-    monkeypatch.setattr(transport, "IDLE_SECONDS", 0.05)
-    script.answers = [in_pieces("text/event-stream", [b"data: a\n\n"], 0.15)]
-    wire = LiveWire(sleep=pauses.append)
-    assert kinds(attempts(wire, url)) == ["timeout", "timeout"]
-    assert pauses == [0.5]
+@pytest.mark.parametrize("data", [b"\x00\xff\x16\r\n\r\n", b"SSH-2.0-OpenSSH_9.9\r\n", b"HTTP/9.9 abc\r\n\r\n"])
+def test_garbage_is_a_breakdown(wire: LiveWire, data: bytes) -> None:
+    with saying(data) as url:
+        assert set(kinds(attempts(wire, url))) <= {"protocol", "cut"}
+
+
+# --- time ---------------------------------------------------------------------------------------------
+
+
+def test_silence_is_a_time_out_that_keeps_what_came(monkeypatch: pytest.MonkeyPatch, url: str, script: Script) -> None:
+    monkeypatch.setattr(transport, "IDLE_SECONDS", 0.3)
+    script.answers = [in_pieces("text/event-stream", [b"data: a\n\n", b"data: b\n\n"], 0.0, 2.0)]
+    wire = LiveWire()
+    silent = get(wire, url, "{}")
+    assert (ending(silent), pieces(silent)) == ("timeout", [b"data: a\n\n"])
     wire.close()
 
 
-@pytest.mark.parametrize(("limit", "value"), [("WHOLE_SECONDS", 0.1), ("LARGEST_BODY", 10)])
-def test_an_endless_answer_is_ended(
-    monkeypatch: pytest.MonkeyPatch, wire: LiveWire, url: str, script: Script, limit: str, value: float
+@pytest.mark.parametrize(
+    ("limit", "value", "ended"), [("WHOLE_SECONDS", 0.3, "timeout"), ("LARGEST_BODY", 40, "too_large")]
+)
+def test_an_endless_answer_is_ended_and_keeps_what_came(
+    monkeypatch: pytest.MonkeyPatch, wire: LiveWire, url: str, script: Script, limit: str, value: float, ended: str
 ) -> None:
     monkeypatch.setattr(transport, limit, value)
-    script.answers = [in_pieces("text/event-stream", [b": ping\n\n"] * 30, 0.01)]
-    start = time.monotonic()
-    assert kinds(attempts(wire, url)) == ["timeout", "timeout"]
-    assert time.monotonic() - start < 3
+    script.answers = [in_pieces("text/event-stream", [b": ping\n\n"] * 1000, 0.01)]
+    taped = get(wire, url, "{}")
+    assert ending(taped) == ended
+    assert 1 < len(pieces(taped)) < 1000
+
+
+def test_a_body_without_a_length_that_never_ends_is_no_whole_answer(
+    monkeypatch: pytest.MonkeyPatch, wire: LiveWire, url: str, script: Script
+) -> None:
+    monkeypatch.setattr(transport, "WHOLE_SECONDS", 0.3)
+    script.answers = [dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 1000)]
+    assert ending(get(wire, url, "{}")) == "timeout"
+
+
+def test_a_header_that_comes_byte_by_byte_has_an_end(
+    monkeypatch: pytest.MonkeyPatch, wire: LiveWire, url: str, script: Script
+) -> None:
+    monkeypatch.setattr(transport, "WHOLE_SECONDS", 0.3)
+    script.answers = [dripping(b"", b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1000)]
+    taped = get(wire, url, "{}")
+    assert kinds([taped]) == ["timeout"]
+    assert "no end of its headers" in taped.text
+
+
+def dripping(at_once: bytes, byte_by_byte: bytes) -> Callable[[Handler], None]:
+    """An answer of which a part comes byte by byte."""
+
+    def answer(handler: Handler) -> None:
+        handler.close_connection = True
+        handler.wfile.write(at_once)
+        with suppress(OSError):  # the client hangs up
+            for byte in byte_by_byte:
+                time.sleep(0.01)
+                handler.wfile.write(bytes([byte]))
+
+    return answer
+
+
+def test_an_answer_that_ends_in_time_is_whole_whatever_the_time(wire: LiveWire, url: str, script: Script) -> None:
+    script.answers = [in_pieces("text/event-stream", [b"data: a\n\n"] * 3, 0.01)]
+    assert kinds([get(wire, url, "{}")]) == ["200"]
+
+
+def test_nothing_is_sent_when_the_time_is_up(wire: LiveWire, url: str, script: Script) -> None:
+    request = Request("GET", url)
+    (taped,) = wire.send(Sending("Ask", "gateway", request), Limit("the step's 5 s are over", 0))
+    assert kinds([taped]) == ["stopped"]
+    assert taped.text == "not sent: the step's 5 s are over"
+    assert (taped.is_lost, script.seen) == (False, [])
+
+
+def test_an_answer_ends_with_the_time_of_its_step(wire: LiveWire, url: str, script: Script) -> None:
+    script.answers = [in_pieces("text/event-stream", [b": ping\n\n"] * 1000, 0.01)]
+    (taped,) = wire.send(Sending("Ask", "gateway", Request("GET", url)), Limit("over", 0.3))
+    assert (ending(taped), taped.is_lost) == ("stopped", False)
+    assert pieces(taped)
+
+
+def test_a_stopped_run_ends_what_is_under_way(wire: LiveWire, url: str, script: Script) -> None:
+    run = Limit()
+
+    def stop() -> None:
+        run.stop()
+        wire.hang_up()
+
+    script.answers = [in_pieces("text/event-stream", [b": ping\n\n"] * 2000, 0.01)]
+    threading.Timer(0.3, stop).start()
+    (taped,) = wire.send(Sending("Ask", "gateway", Request("GET", url)), Limit("over", within=run))
+    assert ending(taped) == "stopped"
+    assert 1 < len(pieces(taped)) < 2000
+
+
+def test_the_limits_of_others_go_on(wire: LiveWire, url: str, script: Script) -> None:
+    over = Limit()
+    over.stop()
+    wire.hang_up()
+    assert Limit("over").over == ""
+    assert get(wire, url).status == 200
 
 
 # --- what cannot be sent -----------------------------------------------------------------------------
