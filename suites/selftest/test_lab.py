@@ -21,9 +21,13 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fixtures.acting import recording
 from fixtures.acting.recording import Manifest, publish, read_manifest
+from fixtures.lab import anthropic, gemini, openai
+from fixtures.lab.answer import Refusal
 from fixtures.lab.brain import tokens
 from fixtures.lab.embedding import embedded
 from fixtures.lab.models import served
@@ -396,6 +400,32 @@ def test_each_format_s_key_header_is_good(stranger: httpx.Client, settings: dict
     assert reply.status_code == 200
 
 
+MEMBERS = (
+    *("messages", "role", "content", "type", "text", "tools", "function", "name", "parameters", "properties", "items"),
+    *("tool_choice", "tool_calls", "stop", "n", "max_tokens", "stream", "stream_options", "response_format", "enum"),
+    *("json_schema", "schema", "$ref", "anyOf", "minItems", "minimum", "temperature", "top_p", "presence_penalty"),
+    *("input", "dimensions", "encoding_format", "system", "stop_sequences", "input_schema", "contents", "parts"),
+    *("generationConfig", "stopSequences", "maxOutputTokens", "responseMimeType", "responseSchema", "toolConfig"),
+    *("functionCallingConfig", "mode", "allowedFunctionNames", "functionDeclarations", "functionResponse", "response"),
+)
+BASES = (
+    (lambda body: openai.chat(body, "id"), request("Use get_weather", tools=[WEATHER_TOOL])),
+    (lambda body: openai.chat(body, "id"), request("Reply only OK", stream=True)),
+    (openai.embeddings, {"model": "text-embedding-3-small", "input": "an otter"}),
+    (lambda body: anthropic.messages(body, "id"), message("Reply only OK", stream=True)),
+    (lambda body: gemini.generate(body, "gemini-3-pro-preview:generateContent", "id", as_events=False), contents("Hi")),
+)
+
+
+def status_of(ask: Callable[[], object]) -> int:
+    """The status of what is answered or refused; any other error is raised."""
+    try:
+        ask()
+    except Refusal as refusal:
+        return refusal.status
+    return 200
+
+
 # --- refusals --------------------------------------------------------------------------------------
 
 ENDPOINTS = ["/v1/chat/completions", "/v1/embeddings", "/v1/messages", f"{GEMINI}:generateContent"]
@@ -495,6 +525,20 @@ def test_every_answer_has_an_id_of_its_own(lab: httpx.Client, stranger: httpx.Cl
     ids = [reply.headers["x-request-id"] for reply in replies]
     assert len(set(ids)) == 4
     assert ids == [reply.headers["x-oneapi-request-id"] for reply in replies]
+
+
+SHAPELESS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(MEMBERS), inner, max_size=4),
+    max_leaves=12,
+)
+"""JSON of any shape whose members have names that the formats know."""
+
+
+@given(members=st.dictionaries(st.sampled_from(MEMBERS), SHAPELESS), base=st.sampled_from(BASES))
+def test_whatever_is_asked_is_answered_or_refused(members: dict[str, Any], base: Any) -> None:
+    answer, body = base
+    assert status_of(lambda: answer({**body, **members})) in (200, 400, 404)
 
 
 # --- misbehaviour ----------------------------------------------------------------------------------
