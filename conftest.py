@@ -34,6 +34,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--recording", metavar="NAME|DIR", help="the recording to judge or to make: by its name, or by its path"
     )
+    group.addoption(
+        "--record",
+        metavar="missing|STEP[,STEP]",
+        help="with --pair record: act these steps only (or those that the recording lacks) with what they need, "
+        "and put them beside the tapes that stay",
+    )
     group.addoption("--evidence", type=Path, metavar="DIR", help="judge a finished run's evidence again")
     group.addoption("--provenance", type=Path, metavar="FILE", help="what a new recording is taken from")
     group.addoption("--profile", action="append", metavar="NAME|PATH", help="a profile to judge under; repeatable")

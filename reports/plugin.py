@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ import pytest
 
 from fixtures.model.requirement import requirements
 from fixtures.model.verdict import CONFORMANT, Evidence, Verdict, exit_code, stale_deviations
-from fixtures.pair import ROOT, SESSION, Run, publish_if_green
+from fixtures.pair import SESSION, Run, publish_if_green, suite_commit
 from fixtures.plugin import SPENT, VERDICT
 from fixtures.proof.catalogue import check_key
 from reports.conformance import Report, Spending, terminal, uncovered, write
@@ -114,7 +113,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         run_id=run.manifest.run_id,
         judged_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
         taken_at=run.manifest.recorded_at,
-        suite_commit=_commit(),
+        suite_commit=suite_commit(),
         command="pytest " + shlex.join(_without_folder(str(arg)) for arg in config.invocation_params.args),
         edition=run.manifest.edition,
         profiles=[profile.name for profile in run.profiles],
@@ -217,17 +216,3 @@ def _without_folder(argument: str) -> str:
     """An argument without the folder of an absolute path, which says something of this machine only."""
     name, equals, value = argument.rpartition("=")
     return name + equals + (Path(value).name if Path(value).is_absolute() else value)
-
-
-def _commit() -> str:
-    try:
-        commit = _git("rev-parse", "--short=12", "HEAD")
-        return commit + ("-dirty" if _git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-
-
-def _git(*words: str) -> str:
-    return subprocess.run(
-        ["git", *words], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True
-    ).stdout.strip()

@@ -15,9 +15,16 @@ from hypothesis import strategies as st
 
 from fixtures.acting.recording import RECORDINGS
 from fixtures.model.exchange import Breakdown, Chunk, Ended, Exchange, Request, Response, from_data, to_data
+from fixtures.wire import tape
 from fixtures.wire.redaction import Redactor
-from fixtures.wire.tape import RECORD_AGAIN, Key, OffTape, Replay, TapeError, read, write
+from fixtures.wire.tape import RECORD_AGAIN, Key, OffTape, Provenance, Replay, TapeError, write
 from fixtures.wire.transport import Sending
+
+
+def read(path: Path, key: Key, digest: str | None = None) -> list[Exchange]:
+    """The exchanges of a tape."""
+    return tape.read(path, key, digest).exchanges
+
 
 pytestmark = pytest.mark.selftest
 
@@ -578,3 +585,14 @@ def test_a_seeded_replay_has_no_answer_for_what_was_never_recorded(request_: Req
         OffTape, match=rf"^{KEY}: under this fault the step asks for {request_.method} {request_.path}$"
     ):
         send(seeded(asking(1)), exchange(request=request_))
+
+
+def test_a_tape_carries_its_own_provenance(tmp_path: Path) -> None:
+    provenance = Provenance("11240101abcd", "2026-11-24", "0123456789ab", {"New API": "v1.0.0-rc.24"})
+    write(tmp_path / "tape.yaml", Key("a", "b"), [], provenance)
+    assert tape.read(tmp_path / "tape.yaml", Key("a", "b")).provenance == provenance
+
+
+def test_an_older_tape_has_none(tmp_path: Path) -> None:
+    write(tmp_path / "tape.yaml", Key("a", "b"), [])
+    assert tape.read(tmp_path / "tape.yaml", Key("a", "b")).provenance is None
