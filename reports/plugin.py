@@ -208,7 +208,7 @@ def _with_unjudged_rows(verdicts: list[Verdict], run: Run) -> list[Verdict]:
 
 def _is_complete(config: pytest.Config) -> bool:
     """Whether the whole suite was asked for, so that every row owes a verdict."""
-    everything = config.args_source is not pytest.Config.ArgsSource.ARGS
+    everything = config.args_source is not pytest.Config.ArgsSource.ARGS and not config.option.record
     return everything and config.option.markexpr in ("", "nightly") and not config.option.keyword
 
 
