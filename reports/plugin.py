@@ -15,7 +15,6 @@ import pytest
 from fixtures.model.requirement import requirements
 from fixtures.model.verdict import CONFORMANT, Evidence, Verdict, exit_code, stale_deviations
 from fixtures.pair import SESSION, Run, publish_if_green, suite_commit
-from fixtures.plugin import SPENT, VERDICT
 from fixtures.proof.catalogue import check_key
 from reports.conformance import Report, Spending, terminal, uncovered, write
 
@@ -34,12 +33,8 @@ class Collector:
 
     def hear(self, report: pytest.TestReport) -> None:
         """Keep a test's verdicts; a crash wins over what the same test says in another worker."""
-        properties = list(report.user_properties)
-        found = [Verdict.from_data(json.loads(str(value))) for name, value in properties if name == VERDICT]
-        for name, value in properties:
-            if name == SPENT:
-                spent = json.loads(str(value))
-                self.spent[spent["step"]] = spent
+        found = [Verdict.from_data(data) for data in getattr(report, "verdicts", ())]
+        self.spent |= {spent["step"]: spent for spent in getattr(report, "spent", ())}
         if found:
             self.verdicts[report.nodeid] = found
         elif report.failed and report.when not in ("setup", "call", "teardown"):
@@ -82,11 +77,10 @@ _STATUS = {
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, Any] | None:
     """Show an outcome by its own name; what one cause explains is listed once, in the summary."""
-    for name, value in getattr(report, "user_properties", ()):  # the report of a collection has none
-        if name == VERDICT and report.when != "teardown":
-            outcome = json.loads(str(value))["outcome"]
-            if outcome in _STATUS and (report.when == "call" or not report.passed or outcome != "warn"):
-                return _STATUS[outcome]
+    for verdict in getattr(report, "verdicts", ()):  # the report of a collection has none
+        outcome = verdict["outcome"]
+        if outcome in _STATUS and report.when != "teardown":
+            return _STATUS[outcome]
     return None
 
 

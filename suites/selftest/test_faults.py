@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
+from fixtures.model.datafile import DataError
 from fixtures.model.exchange import Chunk, Exchange, Request, Response
 from fixtures.model.terms import Layer
-from fixtures.proof.catalogue import catalogue
+from fixtures.proof.__main__ import clean_environment
+from fixtures.proof.catalogue import SCHEMA, catalogue, load_catalogue
 from fixtures.proof.change import VOCABULARY, Place, changed, matches
-from fixtures.proof.null_hosts import Handler, served
+from fixtures.proof.null_hosts import Handler, echo, served
+from fixtures.proof.proxy import FaultProxy
 from suites.selftest.conftest import CANARY, ROOT, SECRETS, Suite
 
 pytestmark = pytest.mark.selftest
@@ -54,9 +63,26 @@ def test_a_fault_can_quote_the_key_that_was_sent() -> None:
     assert "sk-x" in changed(exchange(), [{"json": [{"set": "error", "to": "bad key <key>"}]}]).text
 
 
-def test_the_vocabulary_is_used_and_known() -> None:
-    used = {name for fault in catalogue().values() for change in fault.change for name in change}
-    assert used <= set(VOCABULARY)
+def test_the_schema_has_the_vocabulary() -> None:
+    change = json.loads(SCHEMA.read_text("utf-8"))["properties"]["faults"]["items"]["properties"]["change"]
+    assert tuple(change["items"]["properties"]) == VOCABULARY
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("{statuss: 404}", "unknown key 'statuss' (did you mean status?)"),
+        ("{json: [{sett: data, to: 1}]}", "unknown key 'sett' (did you mean set?)"),
+        ("{events: {which: every, json: [{remove: id}]}}", "faults[0].change[0].events.which is 'every'"),
+        ("{delay: long}", "faults[0].change[0].delay is 'long'; write a number instead"),
+    ],
+)
+def test_an_unknown_change_names_line_and_nearest_when_it_is_loaded(tmp_path: Path, change: str, words: str) -> None:
+    fault = f"harmless: false\nfaults:\n  - id: one\n    wrong: something is\n    where: {{}}\n    change: [{change}]\n"
+    (tmp_path / "odd.yaml").write_text(fault, "utf-8")
+    with pytest.raises(DataError, match=r"odd\.yaml:6: ") as caught:
+        load_catalogue(tmp_path)
+    assert words in str(caught.value)
 
 
 def test_a_seeded_recording_is_never_conformant(suite: Suite) -> None:
@@ -71,6 +97,16 @@ def test_a_variation_is_not_seen(suite: Suite) -> None:
     run = suite("-m", "smoke", "--fault=vary-key-order")
     assert run.exit_code == 0, run.output
     assert run.headline == "RECORDED NOT SEEN: seeded vary-key-order"
+
+
+def test_the_list_of_faults_is_sorted_and_tells_variations_apart() -> None:
+    command = [sys.executable, "-m", "pytest", "--fault=list"]
+    done = subprocess.run(command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=False)
+    faults, variations = done.stdout.removeprefix("faults:\n").split("harmless variations:\n")
+    listed = [[line.strip().partition(": ")[0] for line in part.splitlines()] for part in (faults, variations)]
+    known = catalogue().values()
+    assert done.returncode == 0
+    assert listed == [sorted(each.id for each in known if each.harmless == harmless) for harmless in (False, True)]
 
 
 def test_an_unknown_fault_names_the_nearest(suite: Suite) -> None:
@@ -107,6 +143,58 @@ def test_the_proxy_finds_a_key_by_its_name_and_shows_none(suite: Suite, tmp_path
     outputs = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert set(run.verdicts.values()) == {"fail"}
     assert not any(CANARY.encode() in data for data in [*outputs, run.output.encode()])
+
+
+@pytest.fixture
+def proxy() -> Iterator[str]:
+    """A proxy before a host that echoes bodies, with a fault that has no place there; gives the URL."""
+    with served(echo) as url:
+        proxy = FaultProxy(url, "gateway", catalogue()["models-doubled"])
+        yield proxy.url
+        proxy.close()
+
+
+BINARY = bytes(range(256))
+
+
+def test_the_proxy_passes_a_binary_body_on(proxy: str) -> None:
+    assert httpx.post(proxy, content=BINARY, trust_env=False).content == BINARY
+
+
+def test_the_proxy_passes_a_chunked_body_on(proxy: str) -> None:
+    assert httpx.post(proxy, content=iter([BINARY, b"", b"end"]), trust_env=False).content == BINARY + b"end"
+
+
+def test_the_proxy_says_how_a_body_is_encoded() -> None:
+    seen: list[str | None] = []
+
+    def answer(request: Handler) -> None:
+        seen.append(request.headers["content-encoding"])
+        request.reply(200, "text/plain", b"")
+
+    with served(answer) as url:
+        proxy = FaultProxy(url, "gateway", catalogue()["models-doubled"])
+        httpx.post(proxy.url, content=BINARY, headers={"Content-Encoding": "gzip"}, trust_env=False)
+        proxy.close()
+    assert seen == ["gzip"]
+
+
+def test_the_proxy_answers_head_with_the_size_of_what_get_would_answer(proxy: str) -> None:
+    with httpx.Client(trust_env=False) as client:
+        head, after = client.head(proxy), client.post(proxy, content=b"next on the same connection")
+    assert (head.status_code, head.headers["content-length"], head.content) == (200, "2", b"")
+    assert after.text == "next on the same connection"
+
+
+def test_the_proxy_answers_options(proxy: str) -> None:
+    assert httpx.options(proxy, trust_env=False).text == "{}"
+
+
+def test_a_body_in_broken_chunks_is_refused(proxy: str) -> None:
+    connection = http.client.HTTPConnection(urlsplit(proxy).netloc, timeout=60)
+    connection.request("POST", "/", b"no size\r\n", {"Transfer-Encoding": "chunked"})
+    assert connection.getresponse().status == 400
+    connection.close()
 
 
 def test_the_layers_are_the_same_everywhere() -> None:

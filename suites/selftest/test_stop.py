@@ -82,7 +82,7 @@ def acting(
     folder: Path, acts: Callable[[Act], Any], monkeypatch: pytest.MonkeyPatch, total_seconds: float = HANG_GUARD
 ) -> Actor:
     """An actor that knows one step, `made`."""
-    monkeypatch.setitem(STEPS, "made", Step("made", acts, (), False, False, ""))
+    monkeypatch.setitem(STEPS, "made", Step("made", acts, (), False, False, None))
     settings = Settings(MappingProxyType({}))
     return Actor(settings, guide().edition, "run", folder, Redactor(), total_seconds=total_seconds)
 
@@ -90,7 +90,7 @@ def acting(
 def taped(folder: Path) -> list[Exchange]:
     """What the step `made` left."""
     key = Key(PROFILE.name, "made")
-    return read(folder / key.file, key)
+    return read(folder / key.file, key).exchanges
 
 
 def ask(url: str) -> Callable[[Act], Exchange]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from fixtures.acting.recording import RECORDINGS
 from fixtures.model.exchange import Breakdown, Chunk, Ended, Exchange, Request, Response, from_data, to_data
 from fixtures.wire import tape
 from fixtures.wire.redaction import Redactor
-from fixtures.wire.tape import RECORD_AGAIN, Key, OffTape, Provenance, Replay, TapeError, write
+from fixtures.wire.tape import RECORD_AGAIN, Key, OffTape, Provenance, Replay, TapeError, write, write_atomically
 from fixtures.wire.transport import Sending
 
 
@@ -32,6 +34,25 @@ KEY = Key("gpt-5.4", "first_chat")
 URL = "http://127.0.0.1:3000/v1/chat/completions"
 
 quickly = settings(derandomize=True, max_examples=40)
+
+
+# --- the file -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[0o022, 0o077, 0o002], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Some umask of a user's."""
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("umask")
+def test_a_file_gets_the_mode_that_open_gives(tmp_path: Path) -> None:
+    (tmp_path / "opened").write_bytes(b"")
+    write_atomically(tmp_path / "written", b"whole")
+    assert (tmp_path / "written").stat().st_mode == (tmp_path / "opened").stat().st_mode
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["opened", "written"]
 
 
 # --- to YAML and back --------------------------------------------------------------------------------
