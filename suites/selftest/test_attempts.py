@@ -233,12 +233,12 @@ def without_log(tmp_path: Path) -> Path:
     return path
 
 
-def judged(suite: Suite, without_log: Path, answer: Callable[[Handler], None]) -> Outcome:
+def judged(suite: Suite, without_log: Path, answer: Callable[[Handler], None], *more: str) -> Outcome:
     """A live run of the checks on streams and attempts against a small vendor."""
     with served(answer) as url:
         given = {"CRAZYROUTER_BASE_URL": f"{url}/v1", "CRAZYROUTER_API_KEY": SECRETS["CRAZYROUTER_API_KEY"]}
         files = [f"suites/gateway/test_{name}.py" for name in ("attempts", "streaming", "chat")]
-        return suite("--pair=live", f"--profile={without_log}", *files, env=given)
+        return suite("--pair=live", f"--profile={without_log}", *more, *files, env=given)
 
 
 def reason(run: Outcome, key: tuple[str, str, str]) -> str:
@@ -276,3 +276,10 @@ def test_one_stream_that_breaks_off_is_an_error_with_its_chunks_and_a_warning(su
     assert "word 10" in reason(run, CAP_CHECK)
     assert "UTC POST http" in reason(run, ROW)
     assert "cut after 12 chunks" in (run.folder / "conformance.md").read_text("utf-8")
+
+
+def test_a_proxy_that_cuts_every_stream_is_seen_with_what_came(suite: Suite, without_log: Path) -> None:
+    run = judged(suite, without_log, well, "--fault=stream-cut-halfway")
+    assert run.verdicts[ROW] == "fail", run.output
+    assert run.headline.startswith("LIVE SEEN: seeded stream-cut-halfway: every streamed POST")
+    assert "text/event-stream, cut after " in reason(run, STREAM_CHECK)
