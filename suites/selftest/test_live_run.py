@@ -101,12 +101,21 @@ def spellings(secret: str) -> Iterator[bytes]:
             yield encode(b"\0" * offset + raw)[start:end]
 
 
+def altered(secret: str) -> list[str]:
+    """Other shapes of a key that an output could hold."""
+    part = re.sub("^(sk|app|dataset)-", "", secret)
+    return [part.upper(), part.lower(), part[::-1], part[:20]]
+
+
+ALTERED = [shape for name, secret in SECRETS.items() if name != "DIFY_PASSWORD" for shape in altered(secret)]
+
+
 def echo_everything(request: Handler) -> None:
     """An answer that repeats what it was sent: plain, encoded, in headers, and over the chunks of a stream."""
     sent = " ".join([request.path, str(request.headers), request.body.decode("utf-8", "replace")])
     known = " ".join(SECRETS.values())
     coded = [base64.b64encode(b"x" * offset + known.encode()).decode() for offset in range(3)]
-    text = " ".join([sent, known, quote(known, safe=""), quote_plus(known), *coded])
+    text = " ".join([sent, known, quote(known, safe=""), quote_plus(known), *coded, *ALTERED])
     headers = {"X-Echo": quote(sent)[:4000], "X-Known": known, "Set-Cookie": f"access_token={SECRETS['DIFY_APP_KEY']}"}
     if b'"stream":true' not in request.body:
         body = json.dumps({"error": {"message": text}, "message": text, "data": [{"key": CANARY + "k" * 36}]})
@@ -149,6 +158,11 @@ def test_no_secret_reaches_any_output(echo_run: Outcome) -> None:
     ]
     assert len(files) > 100
     assert found == []
+
+
+def test_no_key_reaches_any_output_in_another_shape(echo_run: Outcome) -> None:
+    outputs = [path.read_text("utf-8", "replace") for path in echo_run.folder.rglob("*") if path.is_file()]
+    assert [shape for shape in ALTERED if any(shape in text for text in [*outputs, echo_run.output])] == []
 
 
 def test_an_echoed_key_is_still_seen(echo_run: Outcome) -> None:
