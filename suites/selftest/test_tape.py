@@ -25,7 +25,7 @@ pytestmark = pytest.mark.selftest
 KEY = Key("gpt-5.4", "first_chat")
 URL = "http://127.0.0.1:3000/v1/chat/completions"
 
-quickly = settings(derandomize=True, max_examples=40)
+quickly = settings(derandomize=True, max_examples=40, deadline=None)
 
 
 # --- the file -----------------------------------------------------------------------------------------
