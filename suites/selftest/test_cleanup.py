@@ -23,6 +23,7 @@ from fixtures.proof.null_hosts import Handler, served
 from fixtures.wire.act import Act, StepFailed
 from fixtures.wire.redaction import Redactor
 from fixtures.wire.settings import Settings
+from suites.selftest.conftest import HANG
 
 pytestmark = pytest.mark.selftest
 
@@ -215,6 +216,6 @@ def test_no_other_step_acts_while_one_is_alone(tmp_path: Path, monkeypatch: pyte
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=10)
+        thread.join(timeout=HANG)
     acting.stop()
     assert others == [0, 0]

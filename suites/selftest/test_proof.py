@@ -60,8 +60,8 @@ def test_null_hosts_pass_nothing(scores: dict[str, tuple[int, int]]) -> None:
 
 
 def test_a_null_model_is_told_from_a_model(matrix: Any) -> None:
-    red = matrix["effects"][NULL_MODEL]["red"]
-    assert {"WIRE-04", "WIRE-18", "WIRE-34"} <= set(red)
+    killed = {key.partition("/")[0] for key in matrix["effects"][NULL_MODEL]["killed"]}
+    assert {"WIRE-04", "WIRE-18", "WIRE-34"} <= killed
 
 
 def test_there_are_faults_and_variations_enough() -> None:

@@ -17,7 +17,7 @@ STREAM = (
     'event: message\r\ndata: {"answer":"größe 你好 😀"}\r\n\r\n: ping\n\ndata: a\ndata: b\r\rdata: [DONE]\n\n'
 ).encode()
 
-quickly = settings(derandomize=True, max_examples=60)
+quickly = settings(derandomize=True, max_examples=60, deadline=None)
 texts = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=12)
 
 

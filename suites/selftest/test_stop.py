@@ -294,7 +294,7 @@ def test_a_run_that_is_stopped_inside_an_endless_stream_reports_and_removes_what
         assert wait_for(lambda: host.made >= 5)
         stop(process)
         output, _ = process.communicate(timeout=HANG_GUARD)
-    run = Outcome(process.returncode, output, 0, tmp_path)
+    run = Outcome(process.returncode, output, tmp_path)
     assert "not_run" in run.verdicts.values(), output
     assert run.exit_code == 2, output
     assert (host.tokens, run.report["left_behind"]) == ({}, [])
@@ -325,7 +325,7 @@ def test_the_report_is_there_before_the_clean_up_ends_and_lists_what_stays(
         first = json.loads((tmp_path / "conformance.json").read_text("utf-8"))
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=HANG_GUARD)
-    last = Outcome(process.returncode, output, 0, tmp_path).report
+    last = Outcome(process.returncode, output, tmp_path).report
     assert {line.partition(": ")[2] for line in first["left_behind"]} == {"the clean-up has not come to it yet"}
     assert len(first["left_behind"]) == len(last["left_behind"]) == len(host.tokens) >= 5
     assert last["left_behind"][-1].endswith("not reached, for the run was stopped")

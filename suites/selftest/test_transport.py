@@ -186,12 +186,12 @@ def test_a_request_arrives_as_it_was_made(wire: LiveWire, url: str, script: Scri
 
 
 @pytest.mark.usefixtures("script")
-def test_an_exchange_says_what_was_meant_and_when(wire: LiveWire, url: str) -> None:
+def test_an_exchange_says_what_was_meant_and_when(monkeypatch: pytest.MonkeyPatch, wire: LiveWire, url: str) -> None:
     request = Request("GET", url)
-    before = time.time()
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000.1234)
     (taped,) = wire.send(Sending("Ask", "dify", request, poll=3))
     assert (taped.why, taped.side, taped.request, taped.poll) == ("Ask", "dify", request, 3)
-    assert before - 0.001 <= taped.sent_at <= taped.done_at <= time.time() + 0.002
+    assert taped.sent_at == 1_700_000_000.123 <= taped.done_at
 
 
 def test_identity_encoding_is_asked_for(wire: LiveWire, url: str, script: Script) -> None:

@@ -30,7 +30,7 @@ VERDICT = Verdict(
 )
 KNOWN = {(VERDICT.key, VERDICT.profile): ("the log is off", "2026-12-31")}
 
-quickly = settings(derandomize=True, max_examples=100)
+quickly = settings(derandomize=True, max_examples=100, deadline=None)
 outcomes = st.lists(st.sampled_from(list(Outcome)), max_size=6)
 flags = st.fixed_dictionaries({"strict": st.booleans(), "complete": st.booleans()})
 
