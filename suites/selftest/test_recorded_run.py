@@ -52,6 +52,14 @@ def test_every_row_has_a_verdict_or_an_exclusion(nightly: Outcome) -> None:
     assert [row for row in guide().rows if judged[row] == "excluded"] == ["FAQ-04", "FAQ-05"]
 
 
+def test_only_these_checks_are_not_applicable_to_a_recording(nightly: Outcome) -> None:
+    asked_not = {(row, check) for (row, check, _), outcome in nightly.verdicts.items() if outcome == "not_applicable"}
+    assert asked_not == {
+        ("TOK-01", "nothing_but_dify_is_seen_on_the_token"),
+        ("WIRE-16", "a_stream_comes_in_pieces_over_time"),
+    }
+
+
 def test_checklist_and_errors_pass_on_all_profiles(nightly: Outcome) -> None:
     wanted = {
         (row, profile)
