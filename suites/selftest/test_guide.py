@@ -232,6 +232,18 @@ def test_compare_refuses_an_unusable_file_in_one_line(
     assert captured.err.count("\n") == 1
 
 
+def test_digests_are_printed_as_a_row_has_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["digest", "Which Base URL should I use in Dify?", "- Use `https://crazyrouter.com/v1`."]) == 0
+    assert tuple(yaml.safe_load(capsys.readouterr().out)["digests"]) == guide().rows["FAQ-01"].digests
+
+
+def test_a_line_without_words_has_no_digest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["digest", LINE, "|---|---|"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "'|---|---|': a line without words; give the guide's line that carries the row\n"
+
+
 def test_rows_are_printed_as_a_markdown_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rows"]) == 0
     lines = capsys.readouterr().out.splitlines()
