@@ -1,31 +1,36 @@
-"""`python -m fixtures.model.guide`: compare the rows with a guide's text, or print them."""
+"""`python -m suites.guide`: compare the rows with a guide's text, print them, or print a text's digests."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from fixtures.model.datafile import DataError
-from fixtures.model.guide import Guide, guide, stale_rows
+from fixtures.model.guide import Guide, guide, line_digest, stale_rows
 
 
 class GuideFileError(Exception):
-    """A guide file without text; the message says why."""
+    """A guide file or line without text; the message says why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. Returns 0, 1 when `compare` finds stale rows, or 2 for a file that cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m fixtures.model.guide", description="The guide's rows as data.")
+    """Run a command. Returns 0, 1 when `compare` finds stale rows, or 2 for a file or line that cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m suites.guide", description="The guide's rows as data.")
     commands = parser.add_subparsers(dest="command", required=True)
     compare = commands.add_parser("compare", help="name the rows whose words a guide file no longer has")
     compare.add_argument("file", type=Path, metavar="FILE", help="the guide as text or Markdown")
     commands.add_parser("rows", help="print all rows as a Markdown table")
+    digest = commands.add_parser("digest", help="print the digest of each line of the guide that carries a row")
+    digest.add_argument("lines", nargs="+", metavar="LINE", help="a line as the guide has it, in quotes")
     options = parser.parse_args(arguments)
     try:
         if options.command == "rows":
             return _print_rows(guide())
+        if options.command == "digest":
+            return _print_digests(options.lines)
         return _compare(guide(), read_text(options.file))
     except (DataError, GuideFileError) as error:
         print(error, file=sys.stderr)
@@ -53,6 +58,15 @@ def _compare(known: Guide, text: str) -> int:
         print(f"stale {row.id}  {row.gist}")
     print(f"{len(known.rows) - len(stale)} of {len(known.rows)} rows unchanged")
     return 1 if stale else 0
+
+
+def _print_digests(lines: Sequence[str]) -> int:
+    """The `digests` of a row that these lines carry. Raises GuideFileError for a line without words."""
+    for line in lines:
+        if not any(map(str.isalnum, line)):
+            raise GuideFileError(f"{line!r}: a line without words; give the guide's line that carries the row")
+    print(f"digests: [{', '.join(json.dumps(line_digest(line)) for line in lines)}]")
+    return 0
 
 
 def _print_rows(known: Guide) -> int:

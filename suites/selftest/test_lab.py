@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from fixtures.acting import recording
@@ -535,6 +536,7 @@ SHAPELESS = st.recursive(
 """JSON of any shape whose members have names that the formats know."""
 
 
+@hypothesis.settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine is none of its business
 @given(members=st.dictionaries(st.sampled_from(MEMBERS), SHAPELESS), base=st.sampled_from(BASES))
 def test_whatever_is_asked_is_answered_or_refused(members: dict[str, Any], base: Any) -> None:
     answer, body = base
