@@ -60,8 +60,9 @@ def test_null_hosts_pass_nothing(scores: dict[str, tuple[int, int]]) -> None:
 
 
 def test_a_null_model_is_told_from_a_model(matrix: Any) -> None:
-    killed = {key.partition("/")[0] for key in matrix["effects"][NULL_MODEL]["killed"]}
-    assert {"WIRE-04", "WIRE-18", "WIRE-34"} <= killed
+    effect = matrix["effects"][NULL_MODEL]
+    red = {key.partition("/")[0] for key in (*effect["killed"], *effect["red"])}
+    assert {"WIRE-04", "WIRE-18", "WIRE-34"} <= red
 
 
 def test_there_are_faults_and_variations_enough() -> None:
