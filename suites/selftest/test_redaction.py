@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures.model.exchange import Breakdown, Chunk, Exchange, Headers, Request, Response
-from fixtures.wire.redaction import SHORTEST, SHORTEST_UNNAMED, Redactor
+from fixtures.model.exchange import Breakdown, Chunk, Ended, Exchange, Headers, Request, Response
+from fixtures.wire.redaction import SHORTEST, SHORTEST_UNNAMED, Redactor, is_masked, shows
 
 pytestmark = pytest.mark.selftest
 
@@ -558,3 +558,63 @@ def test_every_character_of_url_safe_base64_is_known() -> None:
     encoded = base64.urlsafe_b64encode(secret.encode())
     assert b"_" in encoded and b"-" in encoded
     assert knowing(secret).data(encoded) == b"{{S0|base64}}"
+
+
+# --- masks: what lists show of a key --------------------------------------------------------------------
+
+WHOLE = "sk-nsHcabcdefghijklmnopqrstuvwxyz0123456789abcuyK4"
+
+
+@pytest.mark.parametrize("mask", ["nsHc**********uyK4", "sk-nsH************K4", "sk-nsHc***yK4", "nsHca****"])
+def test_a_mask_of_a_known_key_says_whose_it_is(mask: str) -> None:
+    redactor = Redactor()
+    redactor.learn("MINE", WHOLE)
+    assert redactor.text(f'{{"key":"{mask}"}}') == '{"key":"{{MINE|masked}}"}'
+    assert shows(mask, WHOLE)
+
+
+@pytest.mark.parametrize("mask", ["nsHx**********uyK4", "nsHc**********uyK5", "sk-ns****K4", "****", ""])
+def test_a_mask_of_another_key_or_of_too_little_is_nobody_s(mask: str) -> None:
+    assert not shows(mask, WHOLE)
+
+
+def test_an_unknown_mask_in_a_key_s_place_shows_nothing() -> None:
+    assert Redactor().text('{"key": "abcd**********wxyz", "text": "bold***text"}') == (
+        '{"key": "***", "text": "bold***text"}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("shown", "key", "same"),
+    [
+        (WHOLE, WHOLE, True),
+        (WHOLE.removeprefix("sk-"), WHOLE, True),
+        (WHOLE, WHOLE[:-1], False),
+        ("{{MINE}}", "{{MINE}}", True),
+        ("{{MINE|bare}}", "{{MINE}}", True),
+        ("{{MINE|masked}}", "sk-{{MINE}}", True),
+        ("{{OTHER|masked}}", "{{MINE}}", False),
+        ("", "", False),
+    ],
+)
+def test_a_key_is_known_by_each_way_in_which_it_is_shown(shown: str, key: str, same: bool) -> None:
+    assert shows(shown, key) is same
+
+
+@pytest.mark.parametrize(
+    ("key", "masked"),
+    [("nsHc**********uyK4", True), ("{{MINE|masked}}", True), (WHOLE, False), ("{{MINE}}", False), ("", False)],
+)
+def test_a_masked_key_is_no_key(key: str, masked: bool) -> None:
+    assert is_masked(key) is masked
+
+
+@pytest.mark.parametrize("kept", [0, 8, 20, len(WHOLE) - 1])
+def test_the_beginning_of_a_secret_at_the_end_of_a_cut_answer_is_left_out(kept: int) -> None:
+    redactor = Redactor()
+    redactor.learn("MINE", WHOLE)
+    body = f"it is {WHOLE[:kept]}".encode()
+    pieces = (Chunk(0.1, body[:9]), Chunk(0.2, body[9:]))
+    cut = Response(200, (), pieces, Ended.CUT)
+    (taped,) = redactor.tape([Exchange("Ask", "gateway", Request("GET", "https://gw.example"), 1.0, 0.2, cut)])
+    assert taped.text == "it is "
