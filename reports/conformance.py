@@ -10,6 +10,7 @@ from typing import Any
 
 from fixtures.acting.recording import recorded_on
 from fixtures.judging.causes import causes
+from fixtures.model.exchange import SOFTWARE
 from fixtures.model.guide import guide
 from fixtures.model.requirement import requirements
 from fixtures.model.verdict import CONFORMANT, NOT_CONFORMANT, Verdict, counts
@@ -210,7 +211,7 @@ def terminal(report: Report) -> list[str]:
 
 def _versions(report: Report) -> str:
     """What was judged beside what the suite was recorded on: on other versions a red result may be the suite's."""
-    asked = ", ".join(f"{side} {report.software.get(side, 'of no told version')}" for side in ("New API", "Dify"))
+    asked = ", ".join(f"{side} {report.software.get(side, 'of no told version')}" for side in SOFTWARE.values())
     return f"{asked}; the suite was recorded on {'; '.join(recorded_on())}"
 
 

@@ -1,4 +1,4 @@
-// The layers that a finding names, from the network upwards, as in fixtures/diagnosis.py.
+// The layers that a finding names, from the network upwards, as in fixtures/model/terms.py.
 const layers = [
   "settings",
   "recording",
