@@ -6,14 +6,12 @@ from fixtures.clients.dify import AppReply
 from fixtures.clients.gateway import UNITS_PER_USD, Token, TokenUsage, says_ok
 from fixtures.model.profiles import Profile
 from fixtures.model.requirement import requirement
-from fixtures.steps.checklist import (
-    FirstApp,
-    GatewayLog,
-    Import,
-    SavedEmbedding,
-    SavedModel,
-)
-from fixtures.steps.tokens import EnvironmentKey
+from fixtures.steps.dify.apps import FirstApp
+from fixtures.steps.dify.documents import Import
+from fixtures.steps.dify.embeddings import SavedEmbedding
+from fixtures.steps.dify.log import GatewayLog
+from fixtures.steps.dify.models import SavedModel
+from fixtures.steps.gateway.tokens import EnvironmentKey
 
 pytestmark = pytest.mark.smoke
 

@@ -2,8 +2,8 @@
 
 from fixtures.clients.dify import AppReply
 from fixtures.model.requirement import requirement
-from fixtures.steps.checklist import LONG_TEXT
-from fixtures.steps.wire import CODE_WORD
+from fixtures.steps.gateway.chat import LONG_TEXT
+from fixtures.steps.gateway.conversations import CODE_WORD
 
 
 @requirement("CHK-04", see="")

@@ -5,17 +5,14 @@ from fixtures.clients.gateway import ChatReply, read_chat
 from fixtures.model.exchange import Exchange
 from fixtures.model.guide import guide
 from fixtures.model.requirement import requirement
-from fixtures.steps.errors import (
-    BadParameters,
-    BrokenApp,
-    ExpiredToken,
-    FailedImport,
-    MissingOption,
-    SharedToken,
-    WrongBase,
-    WrongKey,
-    WrongRole,
-)
+from fixtures.steps.dify.base_url import WrongBase
+from fixtures.steps.dify.documents import FailedImport
+from fixtures.steps.dify.models import WrongKey
+from fixtures.steps.dify.parameters import BadParameters
+from fixtures.steps.dify.provider import MissingOption
+from fixtures.steps.dify.sessions import WrongRole
+from fixtures.steps.dify.tokens import BrokenApp, SharedToken
+from fixtures.steps.gateway.token_limits import ExpiredToken
 
 
 def said(reply: AppReply | ChatReply | Exchange) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from fixtures.clients.gateway import listed
 from fixtures.model.requirement import requirement
-from fixtures.steps.rollout import QuotaCap
+from fixtures.steps.gateway.charges import QuotaCap
 
 pytestmark = pytest.mark.audit
 

@@ -6,8 +6,10 @@ from fixtures.clients.gateway import ChatReply, says_ok
 from fixtures.model.exchange import dig, parse_json
 from fixtures.model.profiles import Profile
 from fixtures.model.requirement import requirement
-from fixtures.steps.checklist import LONG_TEXT
-from fixtures.steps.wire import CAP, CODE_WORD, WEATHER, Conversation, RequestLog, Twins
+from fixtures.steps.gateway.chat import CAP, LONG_TEXT, Twins
+from fixtures.steps.gateway.conversations import CODE_WORD, Conversation
+from fixtures.steps.gateway.request_log import RequestLog
+from fixtures.steps.gateway.tools import WEATHER
 
 pytestmark = pytest.mark.audit
 both_transports = pytest.mark.parametrize("transport", ["plain", "streamed"])

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from fixtures.model.requirement import requirement
-from fixtures.steps.wire import TEXTS, Embeddings
+from fixtures.steps.gateway.embeddings import TEXTS, Embeddings
 
 pytestmark = pytest.mark.audit
 

@@ -5,7 +5,8 @@ import pytest
 from fixtures.clients.gateway import ChatReply
 from fixtures.model.exchange import Exchange
 from fixtures.model.requirement import requirement
-from fixtures.steps.wire import BadRequests, Refusals, Twins
+from fixtures.steps.gateway.chat import Twins
+from fixtures.steps.gateway.refusals import BadRequests, Refusals
 
 pytestmark = pytest.mark.audit
 

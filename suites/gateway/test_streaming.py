@@ -5,7 +5,7 @@ import pytest
 from fixtures.model.exchange import dig
 from fixtures.model.requirement import requirement
 from fixtures.model.sse import Event
-from fixtures.steps.wire import Twins
+from fixtures.steps.gateway.chat import Twins
 
 pytestmark = pytest.mark.audit
 

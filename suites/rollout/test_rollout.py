@@ -9,11 +9,16 @@ from fixtures.model.exchange import Exchange
 from fixtures.model.guide import guide
 from fixtures.model.profiles import Profile
 from fixtures.model.requirement import requirement
-from fixtures.steps.checklist import FirstApp, GatewayLog, Import, SavedModel
-from fixtures.steps.errors import WrongBase
-from fixtures.steps.rollout import BaseUrls, IpRestriction, QuotaCap, SplitTokens, Traffic, Whitelist
-from fixtures.steps.tokens import EnvironmentKey
-from fixtures.steps.wire import Embeddings
+from fixtures.steps.dify.apps import FirstApp
+from fixtures.steps.dify.base_url import WrongBase
+from fixtures.steps.dify.documents import Import
+from fixtures.steps.dify.log import GatewayLog, Traffic
+from fixtures.steps.dify.models import SavedModel
+from fixtures.steps.gateway.base_url import BaseUrls
+from fixtures.steps.gateway.charges import QuotaCap
+from fixtures.steps.gateway.embeddings import Embeddings
+from fixtures.steps.gateway.token_limits import IpRestriction, SplitTokens, Whitelist
+from fixtures.steps.gateway.tokens import EnvironmentKey
 
 EDITION = guide().edition
 NOT_ALLOWED = 403

@@ -34,8 +34,9 @@ from fixtures.lab.embedding import embedded
 from fixtures.lab.models import served
 from fixtures.model import sse
 from fixtures.proof.__main__ import clean_environment
-from fixtures.steps.checklist import LONG_TEXT
-from fixtures.steps.wire import ASKED, CODE_WORD, INSTRUCTIONS, TOLD, WEATHER_TOOL
+from fixtures.steps.gateway.chat import LONG_TEXT
+from fixtures.steps.gateway.conversations import ASKED, CODE_WORD, INSTRUCTIONS, TOLD
+from fixtures.steps.gateway.tools import WEATHER_TOOL
 from fixtures.wire.tape import TapeError
 from suites.selftest.conftest import ROOT, Suite
 

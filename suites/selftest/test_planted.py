@@ -21,7 +21,7 @@ import pytest
 
 from fixtures.clients.gateway import ChatReply
 from fixtures.model.exchange import Exchange
-from fixtures.steps.checklist import SavedModel
+from fixtures.steps.dify.models import SavedModel
 from suites.gateway.test_refusals import assert_healthy
 from fixtures.model.requirement import requirement
 

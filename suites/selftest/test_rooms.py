@@ -32,7 +32,7 @@ def imported(path: Path) -> Iterator[str]:
 def rooms_known(room: str) -> set[str]:
     """The rooms (and suites, reports) that the files of a room import."""
     found: set[str] = set()
-    for path in (ROOT / "fixtures" / room).glob("*.py"):
+    for path in (ROOT / "fixtures" / room).rglob("*.py"):
         for module in imported(path):
             top, _, rest = module.partition(".")
             found |= {rest.partition(".")[0] if top == "fixtures" else top} & {
