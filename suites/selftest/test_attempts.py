@@ -18,10 +18,10 @@ from fixtures.judging.attempts import kind_of, read_attempts
 from fixtures.judging.diagnosis import seen
 from fixtures.judging.outcome import conclude, spent
 from fixtures.model.exchange import Breakdown, Chunk, Ended, Exchange, Request, Response
+from fixtures.model.key import Key
 from fixtures.model.profiles import FOLDER as PROFILES
 from fixtures.proof.null_hosts import Handler, served
 from fixtures.wire.act import Noted
-from fixtures.wire.tape import Key
 from reports.conformance import Spending
 from suites.selftest.conftest import SECRETS, Outcome, Suite
 

@@ -13,12 +13,13 @@ from fixtures.acting.recording import Manifest, publish, write_manifest
 from fixtures.judging.diagnosis import seen
 from fixtures.model.exchange import Breakdown, Chunk, Ended, Exchange, Request, Response
 from fixtures.model.guide import guide
+from fixtures.model.key import Key
 from fixtures.model.profiles import load_profile
 from fixtures.proof.change import changed
 from fixtures.wire.act import Act, TransportFailed
 from fixtures.wire.redaction import Redactor
 from fixtures.wire.settings import Settings
-from fixtures.wire.tape import Key, Replay, TapeError, write
+from fixtures.wire.tape import Replay, TapeError, write
 from reports.allure_adapter import rendered
 
 pytestmark = pytest.mark.selftest

@@ -9,7 +9,8 @@ import pytest
 
 from fixtures.acting.recording import Manifest, all_tapes, publish, read_manifest, write_manifest
 from fixtures.model.exchange import Chunk, Exchange, Request, Response
-from fixtures.wire.tape import Key, TapeError, write
+from fixtures.model.key import Key
+from fixtures.wire.tape import TapeError, write
 
 pytestmark = pytest.mark.selftest
 

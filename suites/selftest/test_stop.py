@@ -25,6 +25,7 @@ from fixtures.acting.registry import STEPS, Step
 from fixtures.acting.remote import ActorServer, RemoteActor
 from fixtures.model.exchange import Exchange, Request
 from fixtures.model.guide import guide
+from fixtures.model.key import Key
 from fixtures.model.profiles import load_profile
 from fixtures.proof.__main__ import clean_environment
 from fixtures.proof.null_hosts import Handler, served
@@ -32,7 +33,7 @@ from fixtures.wire.act import Act, TransportFailed
 from fixtures.wire.limits import Limit
 from fixtures.wire.redaction import Redactor
 from fixtures.wire.settings import Settings
-from fixtures.wire.tape import Key, read
+from fixtures.wire.tape import read
 from suites.selftest.conftest import ROOT, SECRETS, Outcome, Suite
 
 pytestmark = pytest.mark.selftest

@@ -15,11 +15,12 @@ from fixtures.acting.actor import Actor
 from fixtures.acting.registry import STEPS
 from fixtures.model.exchange import Chunk, Exchange, Request, Response
 from fixtures.model.guide import guide
+from fixtures.model.key import Key
 from fixtures.model.profiles import load_profile
 from fixtures.proof.null_hosts import Handler, served
 from fixtures.wire.redaction import Redactor
 from fixtures.wire.settings import Settings
-from fixtures.wire.tape import Key, read
+from fixtures.wire.tape import read
 from suites.selftest.conftest import CANARY, ROOT, SECRETS, Suite, live_settings
 
 pytestmark = pytest.mark.selftest
