@@ -12,9 +12,9 @@ from fixtures.acting.recording import recorded_on
 from fixtures.judging.causes import causes
 from fixtures.model.exchange import SOFTWARE
 from fixtures.model.guide import guide
+from fixtures.model.proven import PROVEN
 from fixtures.model.requirement import requirements
 from fixtures.model.verdict import CONFORMANT, NOT_CONFORMANT, Verdict, counts
-from fixtures.proof.catalogue import PROVEN
 from fixtures.wire.tape import write_atomically
 
 SCHEMA = Path(__file__).parent / "conformance.schema.json"

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from fixtures.model.proven import check_key
 from fixtures.model.requirement import requirements
 from fixtures.model.verdict import CONFORMANT, Evidence, Verdict, exit_code, stale_deviations
-from fixtures.pair import SESSION, Run, publish_if_green, suite_commit
-from fixtures.proof.catalogue import check_key
+from fixtures.pair import SESSION, Run, suite_commit
+from fixtures.record import publish_if_green
 from reports.conformance import Report, Spending, terminal, uncovered, write
 
 SPENDING = tuple(each.name for each in fields(Spending))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,37 +13,48 @@ from suites.selftest.conftest import ROOT
 
 pytestmark = pytest.mark.selftest
 
-ORDER = ("model", "wire", "clients", "acting", "steps", "judging")
-"""Each room may know itself and those before it."""
-ABOVE = ("checks", "pair", "plugin")
-"""Modules beside the rooms that put them together for pytest."""
-PROOF = (*ORDER, *ABOVE[:2], "proof")
+ORDER = (
+    *("model", "wire", "clients", "acting", "steps", "judging", "suites"),
+    *("pair", "checks", "record", "proof", "plugin", "reports"),
+)
+"""The rooms, and the modules beside them. Each may know itself and those before it."""
+TOPS = ("fixtures", "suites", "reports")
 SOCKETS = {"httpx", "socket", "urllib.request", "requests", "http.client"}
 
 
 def imported(path: Path) -> Iterator[str]:
-    """The modules that a file imports, wherever in it."""
+    """The modules that a file imports, wherever in it; what it imports from a package may be a module too."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
 
 
-def rooms_known(room: str) -> set[str]:
-    """The rooms (and suites, reports) that the files of a room import."""
-    found: set[str] = set()
-    for path in (ROOT / "fixtures" / room).rglob("*.py"):
-        for module in imported(path):
-            top, _, rest = module.partition(".")
-            found |= {rest.partition(".")[0] if top == "fixtures" else top} & {
-                *ORDER,
-                *PROOF,
-                *ABOVE,
-                "suites",
-                "reports",
-            }
+def modules() -> dict[str, Path]:
+    """The project's modules by their names, without its selftests."""
+    found = {}
+    for path in [ROOT / "conftest.py", *(each for top in TOPS for each in (ROOT / top).rglob("*.py"))]:
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        if not name.startswith("suites.selftest"):
+            found[name.removesuffix(".__init__")] = path
     return found
+
+
+MODULES = modules()
+IMPORTS = {name: MODULES.keys() & set(imported(path)) - {name} for name, path in MODULES.items()}
+
+
+def room_of(module: str) -> str:
+    """The room of a module; a package below `fixtures` and a module there are one each."""
+    top, _, rest = module.partition(".")
+    return rest.partition(".")[0] if top == "fixtures" else top
+
+
+def rooms_known(room: str) -> set[str]:
+    """The rooms that a room's modules import."""
+    known = {other for name, others in IMPORTS.items() if room_of(name) == room for other in others}
+    return {room_of(other) for other in known} - {""}  # `fixtures` itself is in no room
 
 
 @pytest.mark.parametrize("room", ORDER)
@@ -50,8 +62,26 @@ def test_a_room_knows_only_those_before_it(room: str) -> None:
     assert rooms_known(room) <= set(ORDER[: ORDER.index(room) + 1])
 
 
-def test_the_proof_knows_neither_reports_nor_the_plugin() -> None:
-    assert rooms_known("proof") <= set(PROOF)
+def test_each_room_has_its_place() -> None:
+    assert {room_of(name) for name in MODULES} == {*ORDER, "lab", "conftest", ""}
+
+
+def test_the_lab_stands_apart() -> None:
+    assert rooms_known("lab") <= {"lab", "model"}
+
+
+def test_the_reports_do_not_know_the_proof() -> None:
+    assert "proof" not in rooms_known("reports")
+
+
+def test_what_is_acted_on_the_gateway_knows_nothing_of_dify() -> None:
+    """The vendor audit runs on a gateway that no Dify stands on."""
+    known = {other for name, others in IMPORTS.items() if name.startswith("fixtures.steps.gateway") for other in others}
+    assert not [other for other in known if "dify" in other]
+
+
+def test_no_modules_know_each_other() -> None:
+    TopologicalSorter(IMPORTS).prepare()  # raises CycleError, which names them
 
 
 def test_no_import_is_late() -> None:
