@@ -18,7 +18,7 @@ from fixtures.judging.judge import USED, judge_of
 from fixtures.model.exchange import Exchange, Request
 from fixtures.model.requirement import Requirement, requirements
 from fixtures.model.verdict import Verdict
-from fixtures.plugin import VERDICTS
+from fixtures.verdicts import VERDICTS
 from fixtures.wire.settings import PLAIN, SECRETS
 
 _MARKER = re.compile(r"\{\{([^{}|]+)(?:\|[a-z0-9]+)?\}\}")

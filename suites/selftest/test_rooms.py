@@ -15,7 +15,7 @@ pytestmark = pytest.mark.selftest
 
 ORDER = (
     *("model", "wire", "clients", "acting", "steps", "judging", "suites"),
-    *("pair", "checks", "record", "proof", "plugin", "reports"),
+    *("pair", "checks", "verdicts", "record", "proof", "plugin", "reports"),
 )
 """The rooms, and the modules beside them. Each may know itself and those before it."""
 TOPS = ("fixtures", "suites", "reports")
@@ -70,8 +70,8 @@ def test_the_lab_stands_apart() -> None:
     assert rooms_known("lab") <= {"lab", "model"}
 
 
-def test_the_reports_do_not_know_the_proof() -> None:
-    assert "proof" not in rooms_known("reports")
+def test_the_reports_know_neither_the_proof_nor_the_hooks() -> None:
+    assert not {"proof", "plugin"} & rooms_known("reports")
 
 
 def test_what_is_acted_on_the_gateway_knows_nothing_of_dify() -> None:
