@@ -443,6 +443,56 @@ def test_a_masked_key_is_scrubbed(masked: str) -> None:
     assert Redactor().text(f"该令牌额度已用尽 [{masked}] \\n{masked}") == "该令牌额度已用尽 [sk-***] \\nsk-***"
 
 
+# --- several tapes -----------------------------------------------------------------------------------
+
+TOLD = {"one": [DATASET_KEY, KEY], "other": [KEY, JWT]}
+
+
+@pytest.mark.parametrize("order", [("one", "other"), ("other", "one")])
+def test_a_tape_has_the_same_markers_whichever_is_made_first(order: tuple[str, str]) -> None:
+    redactor = Redactor()
+    bodies = {scope: redactor.tape([exchange(body=" ".join(TOLD[scope]))], scope)[0].request.body for scope in order}
+    assert bodies == {
+        "one": "{{one.unnamed-1}} {{one.unnamed-2}}",
+        "other": "{{other.unnamed-1}} {{other.unnamed-2}}",
+    }
+
+
+@pytest.mark.parametrize("after", [["other", "one"], ["empty", "one"]])
+def test_what_a_tape_before_holds_keeps_its_marker(after: list[str]) -> None:
+    redactor = Redactor()
+    for scope in ("other", "one"):
+        redactor.tape([exchange(body=" ".join(TOLD[scope]))], scope)
+    redactor.learn("late", KEY)  # what the tape before says of it is what this tape's requests are made of
+    (taped,) = redactor.tape([exchange(body=f"{KEY} {DATASET_KEY} {KEY[:2:-1]}")], "third", after)
+    first = "{{other.unnamed-1}}" if "other" in after else "{{one.unnamed-2}}"
+    assert taped.request.body == first + " {{one.unnamed-1}} " + first.replace("}}", "|altered}}")
+
+
+def test_a_name_that_comes_late_is_the_name_from_then_on() -> None:
+    redactor = Redactor()
+    redactor.tape([exchange(body=f"{KEY} {JWT}")], "one")
+    assert redactor.learn("late", KEY) == "{{late}}" == redactor.text(KEY)
+    (taped,) = redactor.tape([exchange(body=f"{KEY} {KEY[3:]} {in_base64(KEY)} {JWT}")], "other")
+    assert taped.request.body == "{{late}} {{late|bare}} {{late|base64}} {{other.unnamed-1}}"
+
+
+def test_what_another_tape_gave_away_is_gone_from_a_tape_where_it_looks_like_nothing() -> None:
+    redactor = Redactor()
+    redactor.tape([exchange(body=f'{{"token":"{KEY[3:]}"}}')], "one")
+    redactor.tape([exchange(body=f'{{"token":"{KEY[3:]}"}}')], "other")
+    (taped,) = redactor.tape([exchange(body=KEY[3:])], "third")
+    assert taped.request.body == redactor.text(KEY[3:]) == "{{one.unnamed-1}}"
+
+
+def test_what_is_taped_bit_by_bit_goes_on_counting() -> None:
+    redactor = Redactor()
+    bits = [redactor.tape([exchange(body=text)])[0].request.body for text in (DATASET_KEY, KEY, KEY[3:], JWT, KEY)]
+    assert [bits[0], bits[1], bits[4]] == ["{{unnamed-1}}", "{{unnamed-2}}", "{{unnamed-2}}"]
+    assert bits[2] == "{{unnamed-2|bare}}"
+    assert bits[3] not in bits[:3]
+
+
 # --- what is no secret -------------------------------------------------------------------------------
 
 ORDINARY = [
@@ -550,7 +600,7 @@ def test_control_characters_and_lone_surrogates_are_no_hiding_place(secret: str,
 
 def test_text_that_is_no_utf_8_is_redacted_all_the_same() -> None:
     (taped,) = knowing(DATASET_KEY).tape([exchange(why=f"\udcff {KEY}", body=f"\ud800 {DATASET_KEY}")])
-    assert (taped.why[-13:], str(taped.request.body)[-7:]) == ("{{unnamed-2}}"[-13:], " {{S0}}")
+    assert (taped.why[-13:], str(taped.request.body)[-7:]) == ("{{unnamed-1}}", " {{S0}}")
 
 
 def test_every_character_of_url_safe_base64_is_known() -> None:
