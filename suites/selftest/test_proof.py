@@ -12,7 +12,16 @@ import pytest
 
 from fixtures.model.guide import guide
 from fixtures.model.terms import Layer
-from fixtures.proof.__main__ import NULL_MODEL, clean_environment, confusion, kill_matrix, null_scores, printed, wrong
+from fixtures.proof.__main__ import (
+    NULL_MODEL,
+    clean_environment,
+    confusion,
+    kill_matrix,
+    main,
+    null_scores,
+    printed,
+    wrong,
+)
 from fixtures.proof.catalogue import catalogue
 from fixtures.proof.null_hosts import HOSTS
 
@@ -44,6 +53,19 @@ def scores() -> dict[str, tuple[int, int]]:
 
 def test_nothing_is_wrong_with_checks_or_faults(matrix: Any, scores: dict[str, tuple[int, int]]) -> None:
     assert wrong(matrix, scores) == []
+
+
+@pytest.mark.parametrize("error", [RuntimeError("it holds no tape\n"), subprocess.TimeoutExpired(["pytest"], 300)])
+def test_without_a_matrix_there_is_no_proof_and_nothing_is_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    def fail(*_: str) -> Any:
+        raise error
+
+    monkeypatch.setattr("fixtures.proof.__main__.kill_matrix", fail)
+    monkeypatch.delattr("fixtures.proof.__main__.write")
+    assert main(["--write"]) == 2
+    assert capsys.readouterr().err == f"no proof: {str(error).strip()}\n"
 
 
 def test_the_readme_quotes_the_proof(matrix: Any, scores: dict[str, tuple[int, int]]) -> None:
