@@ -618,6 +618,7 @@ def test_a_port_in_use_is_said_in_one_line(settings: dict[str, str]) -> None:
 
 def test_the_vendor_audit_holds_on_the_lab(suite: Suite, settings: dict[str, str]) -> None:
     run = suite("--pair=live", "--profile=gpt-5.4", "suites/gateway", env=settings)
+    assert "acted gpt-5.4/short_chat: done in" in run.output, "who waits is told, without workers too"
     outcomes: dict[str, set[str]] = {}
     for (_, check, _), outcome in run.verdicts.items():
         outcomes.setdefault(outcome, set()).add(check)
