@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Iterable
+from pathlib import Path
 
 import allure
 import pytest
@@ -17,9 +19,11 @@ from fixtures.acting.registry import STEPS
 from fixtures.judging.judge import USED, judge_of
 from fixtures.model.exchange import Exchange, Request
 from fixtures.model.requirement import Requirement, requirements
+from fixtures.model.terms import Certainty
 from fixtures.model.verdict import Verdict
 from fixtures.verdicts import VERDICTS
 from fixtures.wire.settings import PLAIN, SECRETS
+from fixtures.wire.tape import write_atomically
 
 _MARKER = re.compile(r"\{\{([^{}|]+)(?:\|[a-z0-9]+)?\}\}")
 
@@ -40,7 +44,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
         "guide_row": verdict.guide_row or (row.id if row.of_guide else ""),
         "requirement": verdict.requirement,
         "level": verdict.level,
-        "profile": verdict.profile or "once",
+        "profile": verdict.profile or ONCE,
+        "check": verdict.check,
         "evidence": f"{verdict.evidence.kind} {verdict.evidence.taken_at}",
         "outcome": verdict.outcome,
     }
@@ -53,6 +58,26 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
             for exchange in judge.exchanges(key):
                 with allure.step(f"{exchange.why}: {_came(exchange)}"):
                     allure.attach(rendered(exchange), exchange.id, AttachmentType.TEXT)
+
+
+ONCE = "once"
+"""The profile's label of a row that no model changes."""
+
+
+def retell(folder: Path, verdicts: Iterable[Verdict]) -> None:
+    """Put what the run's story says of verdicts into Allure's results, which were written before it was known."""
+    known = {(each.requirement, each.check, each.profile or ONCE): each for each in verdicts}
+    for path in folder.glob("*-result.json"):
+        data = json.loads(path.read_text("utf-8"))
+        labels = {label["name"]: label["value"] for label in data.get("labels", ())}
+        key = tuple(labels.get(name, "") for name in ("requirement", "check", "profile"))
+        if (verdict := known.get(key)) is None:
+            continue
+        told = {"layer": verdict.layer, "guide_row": verdict.guide_row}
+        kept = [label for label in data["labels"] if label["name"] not in told]
+        data["labels"] = kept + [{"name": name, "value": value} for name, value in told.items() if value]
+        data["description"] = description(verdict, requirements()[verdict.requirement])
+        write_atomically(path, json.dumps(data, ensure_ascii=False).encode())
 
 
 def _came(exchange: Exchange) -> str:
@@ -69,13 +94,22 @@ def description(verdict: Verdict, row: Requirement) -> str:
     if verdict.reason:
         lines.append(f"Why: {verdict.reason}")
     if verdict.cause:
-        words = "Cause" if verdict.cause_seen else "Likely cause"
+        words = {Certainty.SEEN: "Cause", Certainty.LIKELY: "Likely cause"}.get(
+            Certainty(verdict.certainty), "Unexplained"
+        )
         lines.append(f"{words}{f' ({verdict.guide_row})' if verdict.guide_row else ''}: {verdict.cause}")
     if verdict.fix:
         lines.append(f"Fix: {verdict.fix}")
     kind = "a live pair" if verdict.evidence.kind == "live" else f"a {verdict.evidence.kind} pair"
     lines.append(f"Rests on {verdict.requests} exchange(s) of {kind}, taken {verdict.evidence.taken_at}.")
     return "\n\n".join(lines)
+
+
+_WORDS: dict[str, str] = {
+    Certainty.SEEN: "Cause",
+    Certainty.LIKELY: "Likely cause",
+    Certainty.UNEXPLAINED: "Unexplained",
+}
 
 
 def rendered(exchange: Exchange) -> str:

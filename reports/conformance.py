@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fixtures.acting.recording import recorded_on
-from fixtures.judging.causes import causes
+from fixtures.judging.story import Told
 from fixtures.model.exchange import SOFTWARE
 from fixtures.model.guide import guide
 from fixtures.model.proven import PROVEN
@@ -59,6 +59,7 @@ class Report:
     complete: bool
     spending: Spending
     verdicts: Sequence[Verdict]
+    story: Sequence[Told] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     software: Mapping[str, str] = field(default_factory=dict)
     left_behind: Sequence[str] = ()
@@ -108,7 +109,7 @@ class Report:
                 "tokens": self.spending.tokens,
                 "verdicts": counts(self.verdicts),
             },
-            "causes": [cause.to_data() for cause in causes(self.verdicts)],
+            "causes": [told.to_data() for told in self.story],
             "left_behind": list(self.left_behind),
             "verdicts": [
                 verdict.to_data() | {"proven_by_faults": self.proven.get(verdict.key, 0)} for verdict in self.verdicts
@@ -139,12 +140,13 @@ def markdown(report: Report) -> str:
     lines += [f"- {name}: {version}" for name, version in report.software.items()]
     if statement := report.provenance.get("statement"):
         lines += ["", f"> {' '.join(str(statement).split())}"]
-    found = causes(report.verdicts)
+    found = report.story
     if found:
         lines += ["", "## What is not well"]
     for number, cause in enumerate(found, 1):
         lines += ["", f"### {number}. {cause.layer}{f' ({cause.guide_row})' if cause.guide_row else ''}", ""]
-        lines += [f"- {'cause' if cause.seen else 'likely cause'}: {_cell(cause.cause)}"]
+        lines += [f"- {cause.certainty}: {_cell(cause.cause)}"]
+        lines += [f"- likely cause: {_cell(cause.likely)}"] if cause.likely else []
         lines += [f"- fix: {_cell(cause.fix)}"] if cause.fix else []
         lines += [f"- {each.outcome} {_name(each)}: {_cell(each.reason)}" for each in cause.verdicts]
     if report.left_behind:
@@ -177,7 +179,7 @@ def markdown(report: Report) -> str:
 
 def terminal(report: Report) -> list[str]:
     """The summary that a release engineer reads in ten seconds; its first line says what is wrong."""
-    found = causes(report.verdicts)
+    found = report.story
     warnings = sum(verdict.outcome == "warn" for verdict in report.verdicts)
     head = f"{report.pair} {report.conclusion}"
     if report.exit_code == CONFORMANT and warnings:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.junitxml import xml_key
 
+from fixtures.judging.story import TROUBLE, observed, retold, tell
 from fixtures.model.proven import check_key
 from fixtures.model.requirement import requirements
 from fixtures.model.verdict import CONFORMANT, Evidence, Verdict, exit_code, stale_deviations
 from fixtures.pair import SESSION, Run, suite_commit
 from fixtures.record import publish_if_green
+from fixtures.verdicts import READABLE
+from reports.allure_adapter import retell
 from reports.conformance import Report, Spending, terminal, uncovered, write
 
 SPENDING = tuple(each.name for each in fields(Spending))
@@ -96,6 +100,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     verdicts = _all_verdicts(collector, run)
     if not verdicts:
         return
+    story = tell(verdicts, observed(run.evidence)) if any(each.outcome in TROUBLE for each in verdicts) else []
+    verdicts = retold(verdicts, story)
+    _retell(config, [verdict for verdict in verdicts if verdict.outcome in TROUBLE])
     complete = _is_complete(config)
     if config.option.evidence:  # a stored run owes no more than it planned
         complete = complete and not uncovered(verdicts)
@@ -116,6 +123,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         complete=complete,
         spending=Spending(*(sum(step[what] for step in steps) for what in SPENDING)),
         verdicts=_with_unjudged_rows(verdicts, run) if complete else verdicts,
+        story=story,
         provenance=run.manifest.provenance,
         software={name: version for step in steps for name, version in step["software"].items()},
         left_behind=run.left_behind,
@@ -129,6 +137,24 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     publish_if_green(config, green=green)
     broken = 1 if collector.other_failures else 0  # a selftest says nothing of the pair, and yet the run is red
     session.exitstatus = max(code, exitstatus) if exitstatus > 1 else code or broken
+
+
+def _retell(config: pytest.Config, troubled: Sequence[Verdict]) -> None:
+    """Put the story into what Allure and JUnit hold of tests that ended before it was known."""
+    if (allure := config.getoption("--alluredir", None)) and troubled:
+        retell(Path(allure), troubled)
+    junit = config.stash.get(xml_key, None)  # pytest has no public name for it
+    told = {(each.requirement, each.check, each.profile): each for each in troubled}
+    for case in (reporter.to_xml() for reporter in junit.node_reporters_ordered) if junit else ():
+        properties = list(case.iter("property"))
+        for start in range(0, len(properties) - len(READABLE) + 1, len(READABLE)):
+            part = {each.get("name"): each for each in properties[start : start + len(READABLE)]}
+            if part.keys() != set(READABLE):
+                continue
+            row, check, profile = (part[name].get("value", "") for name in ("requirement", "check", "profile"))
+            verdict = told.get((row, check, profile))
+            for name in ("layer", "cause", "fix") if verdict else ():
+                part[name].set("value", str(getattr(verdict, name)))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures.judging.attempts import read_attempts
-from fixtures.judging.diagnosis import went_well
+from fixtures.judging.observation import went_well
 from fixtures.model.exchange import Exchange
 from fixtures.model.requirement import requirement
 

@@ -10,7 +10,6 @@ from types import MappingProxyType
 import pytest
 
 from fixtures.acting.recording import Manifest, publish, write_manifest
-from fixtures.judging.diagnosis import seen
 from fixtures.model.exchange import Breakdown, Chunk, Ended, Exchange, Request, Response
 from fixtures.model.guide import guide
 from fixtures.model.key import Key
@@ -21,6 +20,7 @@ from fixtures.wire.redaction import Redactor
 from fixtures.wire.settings import Settings
 from fixtures.wire.tape import Replay, TapeError, write
 from reports.allure_adapter import rendered
+from suites.selftest.stories import told
 
 pytestmark = pytest.mark.selftest
 
@@ -77,17 +77,15 @@ def test_an_answer_without_a_body_says_so() -> None:
 
 @pytest.mark.parametrize("ended", [Ended.CUT, Ended.TIMEOUT, Ended.TOO_LARGE, Ended.DECODING])
 def test_the_cause_of_what_broke_off_is_the_network_s(ended: Ended) -> None:
-    finding = seen([exchange(), exchange(ended)])
-    assert finding is not None
-    assert (finding.layer, finding.row, finding.seen) == ("network", "", True)
-    assert finding.cause.startswith("127.0.0.1:3000 ")
+    found = told(exchange(ended))
+    assert (found.layer, found.guide_row, found.certainty) == ("network", "", "seen")
+    assert "127.0.0.1:3000 " in found.cause
 
 
 def test_what_the_suite_itself_ended_says_nothing_of_the_pair() -> None:
     stopped = exchange(Ended.STOPPED)
     not_sent = replace(stopped, response=None, breakdown=Breakdown("stopped", "not sent"))
-    findings = [seen([exchange(), each]) for each in (stopped, not_sent)]
-    assert [finding and finding.layer for finding in findings] == ["settings", "settings"]
+    assert [told(each).layer for each in (stopped, not_sent)] == ["settings", "settings"]
 
 
 def test_the_report_shows_what_came() -> None:

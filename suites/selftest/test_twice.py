@@ -16,12 +16,12 @@ from fixtures.acting.registry import STEPS, Step
 from fixtures.judging.judge import Judge
 from fixtures.model.exchange import Exchange, Request
 from fixtures.model.guide import guide
+from fixtures.model.key import Key
 from fixtures.model.profiles import load_profile
 from fixtures.proof.null_hosts import Handler, served
 from fixtures.wire.act import Act
 from fixtures.wire.redaction import Redactor
 from fixtures.wire.settings import Settings
-from fixtures.wire.tape import Key
 
 pytestmark = pytest.mark.selftest
 

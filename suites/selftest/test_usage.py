@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 import pytest
 
 from fixtures.pair import SMOKE_PROFILE, only_smoke
-from fixtures.plugin import READABLE
 from fixtures.proof.__main__ import clean_environment
+from fixtures.verdicts import READABLE
 from suites.selftest.conftest import ROOT, Outcome, Suite, run_suite
 
 pytestmark = [pytest.mark.selftest, pytest.mark.xdist_group("usage")]

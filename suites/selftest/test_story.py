@@ -1,0 +1,479 @@
+"""The story of a run: what is told of evidence, how sure, and what speaks against it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fixtures.judging.causes import CAUSES, DENIED
+from fixtures.judging.observation import innermost, observe
+from fixtures.judging.story import Facts, smallest, suppositions, tell
+from fixtures.model.exchange import Chunk, Ended, Exchange, Response
+from fixtures.model.guide import guide
+from fixtures.model.key import Key
+from fixtures.model.terms import Certainty, Kind, Layer
+from fixtures.model.verdict import Evidence
+from suites.selftest.stories import KEY, NOW, PROFILE, asked, story, told, verdict
+
+pytestmark = pytest.mark.selftest
+
+INVALID = {"error": {"code": "", "message": "Invalid token (request id: a)", "type": "new_api_error"}}
+REFUSED = asked("/v1/models", 401, INVALID)
+LISTED = asked("/v1/models", 200, {"object": "list", "data": [{"id": "gpt-5.4"}]}, after=1)
+CHAT = "/v1/chat/completions"
+QUESTION = {"model": "gpt-5.4", "messages": [{"role": "user", "content": guide().edition.prompt}]}
+CREDENTIALS = "/console/api/workspaces/current/model-providers/p/models/credentials"
+
+
+def completion(**changes: Any) -> dict[str, Any]:
+    """A chat completion that says OK."""
+    usage = {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}
+    choice = {"index": 0, "message": {"role": "assistant", "content": "OK"}, "finish_reason": "stop"}
+    whole = {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "gpt-5.4",
+        "choices": [choice],
+        "usage": usage,
+    }
+    return {**whole, **changes}
+
+
+ANSWERED = asked(CHAT, 200, completion(), body=QUESTION)
+
+
+def app(status: int, answer: Any, **more: Any) -> Exchange:
+    """An answer of Dify's service API to a chat."""
+    return asked("/v1/chat-messages", status, answer, side="dify", body={"query": "Reply only OK"}, **more)
+
+
+def quoted(status: int, said: str = "{}") -> Exchange:
+    """Dify quotes what the gateway answered it."""
+    return app(
+        400, {"code": "invalid_param", "message": f"API request failed with status code {status}: {said}"}, after=3
+    )
+
+
+# --- keys --------------------------------------------------------------------------------------------
+
+
+def record(**changes: Any) -> Exchange:
+    """The record of the key's token, read with the access token."""
+    token = {"name": "dify-prod", "key": "{{CRAZYROUTER_API_KEY|masked}}", "status": 1, "expired_time": -1}
+    data = {**token, "remain_quota": 5, "unlimited_quota": False, **changes}
+    return asked("/api/token/7", 200, {"success": True, "data": data}, key="{{CRAZYROUTER_ACCESS_TOKEN}}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"status": 2}, "is disabled"),
+        ({"expired_time": 1_600_000_000}, "expired on 2020-09-13"),
+        ({"remain_quota": 0}, "has used up its quota"),
+        ({"remain_quota": -2313}, "has used up its quota"),
+        ({"remain_quota": 0, "unlimited_quota": True}, "although its record says that it is on"),
+        ({"expired_time": int(NOW) + 60}, "although its record says that it is on"),
+    ],
+)
+def test_the_record_says_why_a_key_is_refused(changes: dict[str, Any], words: str) -> None:
+    found = told(record(**changes), REFUSED)
+    assert (found.layer, found.guide_row, found.certainty) == ("token", "ERR-04", Certainty.SEEN)
+    assert "token dify-prod" in found.cause
+    assert words in found.cause
+
+
+def test_the_key_s_own_usage_says_why_too() -> None:
+    usage = {"name": "mine", "total_available": 0, "unlimited_quota": False, "expires_at": 0}
+    found = told(asked("/api/usage/token/", 200, {"code": True, "data": usage}), REFUSED)
+    assert found.cause == "the token mine has used up its quota"
+
+
+def test_a_refusal_without_a_record_is_only_likely_what_the_guide_says() -> None:
+    found = told(REFUSED)
+    assert (found.layer, found.guide_row, found.certainty) == ("token", "ERR-04", Certainty.LIKELY)
+    assert found.headline.startswith("the gateway refuses CRAZYROUTER_API_KEY with 401: Invalid token; likely: ")
+
+
+@pytest.mark.parametrize("language", ["Invalid token", "无效的令牌", "Ungültiges Token", ""])
+def test_the_words_of_a_refusal_change_nothing(language: str) -> None:
+    refused = asked("/v1/models", 401, {"error": {"message": language}})
+    assert told(record(status=2), refused).cause == told(record(status=2), REFUSED).cause
+
+
+def test_a_key_that_is_answered_elsewhere_is_not_called_dead() -> None:
+    found = told(record(), REFUSED, LISTED)
+    assert found.cause.startswith("the gateway refuses at one time a key that it answers at another: 401 to 1 of 2")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_access_token_is_named_by_its_settings(status: int) -> None:
+    found = told(asked("/api/user/self", status, {"success": False, "code": "AUTH_UNAUTHORIZED"}))
+    assert found.fix == "check CRAZYROUTER_ACCESS_TOKEN and CRAZYROUTER_USER_ID"
+
+
+def test_a_limit_of_the_gateway_s_own_api_says_when_it_opens() -> None:
+    found = told(asked("/api/token/batch/keys", 429, {}, headers=(("Retry-After", "1200"),)))
+    assert "20 in 20 minutes" in found.cause
+    assert "opens again at 11:26 UTC" in found.cause
+
+
+# --- Dify and the gateway below it -------------------------------------------------------------------
+
+
+def saved(method: str = "PUT") -> Exchange:
+    """Dify takes the key."""
+    body = {"credentials": {"api_key": KEY, "endpoint_url": "https://gw.example/v1"}}
+    return asked(CREDENTIALS, 200, {"result": "success"}, side="dify", method=method, body=body)
+
+
+def test_dify_s_old_key_is_told_from_a_dead_one() -> None:
+    found = told(saved(), LISTED, quoted(401))
+    assert (found.layer, found.guide_row) == ("dify_provider", "ERR-04")
+    assert found.cause.startswith("Dify goes on with the replaced key")
+
+
+def test_dify_refused_with_a_key_that_the_suite_is_answered_with_is_no_dead_key() -> None:
+    found = told(saved("POST"), LISTED, quoted(401))
+    assert found.cause.startswith("the gateway refuses Dify with 401, and answers the suite with the key")
+
+
+def test_dify_refused_with_a_key_that_nobody_is_answered_with_has_a_dead_key() -> None:
+    assert told(saved(), quoted(401)).layer == "token"
+
+
+def test_a_host_that_is_not_the_gateway_s_is_dify_s_own_trouble() -> None:
+    said = "HTTPSConnectionPool(host='openaipublic.example', port=443): Max retries exceeded"
+    found = told(saved("POST"), app(400, {"message": said}))
+    assert (found.layer, "another host" in found.cause) == ("dify_app", True)
+
+
+def test_the_gateway_s_own_host_out_of_dify_s_reach_is_the_network_s() -> None:
+    said = "HTTPSConnectionPool(host='gw.example', port=443): Max retries exceeded"
+    assert told(saved("POST"), app(400, {"message": said})).layer == "network"
+
+
+WRONG_MODEL = guide().rows["ERR-07"].cause
+
+
+@pytest.mark.parametrize(
+    ("exchange", "layer"),
+    [
+        (app(500, {"message": "Internal Server Error"}), "dify_app"),
+        (app(429, {"message": "Too many requests. Please try again later."}), "dify_app"),
+        (app(403, {"code": "forbidden", "message": "App's API service has been disabled."}), "dify_app"),
+        (asked("/console/api/apps", 500, {"message": "boom"}, side="dify"), "dify_app"),
+        (asked("/v1/datasets", 500, {"message": "boom"}, side="dify"), "dify_knowledge"),
+        (asked("/console/api/login", 500, {"message": "boom"}, side="dify"), "dify_role"),
+    ],
+)
+def test_what_dify_says_is_quoted_and_never_seen_as_a_wrong_model_name(exchange: Exchange, layer: str) -> None:
+    found = told(exchange, row="CHK-04")
+    assert found.layer == layer
+    assert found.cause != WRONG_MODEL
+    assert exchange.get("message") in found.cause
+
+
+def test_what_fails_in_the_gateway_explains_what_dify_says_nothing_about() -> None:
+    empty = asked(
+        CHAT,
+        200,
+        completion(choices=[{"index": 0, "message": {"content": None}, "finish_reason": "stop"}]),
+        body=QUESTION,
+    )
+    silent = app(200, {"event": "message", "message_id": "m", "answer": ""})
+    found = story([empty, silent], [verdict("CHK-04")])
+    assert [each.layer for each in found] == ["relay"]
+    assert found[0].cause.startswith("content null: ")
+
+
+def test_what_dify_answers_empty_while_the_gateway_is_well_is_dify_s() -> None:
+    found = told(ANSWERED, app(200, {"event": "message", "message_id": "m", "answer": ""}), row="CHK-04")
+    assert (found.layer, found.cause) == ("dify_app", "Dify calls an empty answer a success")
+
+
+# --- base URL ----------------------------------------------------------------------------------------
+
+NOT_FOUND = asked(CHAT, 404, {"error": {"message": "Invalid URL (POST /v1/v1)"}}, body=QUESTION)
+
+
+def test_a_base_url_below_which_nothing_answers_is_wrong() -> None:
+    found = told(NOT_FOUND, asked("/v1/models", 404, {"error": {"message": "Invalid URL"}}))
+    assert (found.layer, found.guide_row) == ("base_url", "ERR-06")
+    assert "https://gw.example/v1" in found.cause
+
+
+def test_a_base_url_below_which_other_paths_answer_is_not_called_wrong() -> None:
+    found = told(NOT_FOUND, LISTED)
+    assert found.layer == "relay"
+    assert "though other paths below its base URL answer" in found.cause
+
+
+def test_a_web_page_for_some_requests_is_not_the_base_url_s() -> None:
+    page = asked(CHAT, 200, "<!doctype html><html></html>", body=QUESTION, type="text/html")
+    assert told(page, LISTED).layer == "network"
+    assert told(page, replace(page, request=LISTED.request)).layer == "base_url"
+
+
+def test_the_guide_s_words_name_this_run_s_base_url() -> None:
+    refusal = asked("/v1/chat/completions/chat/completions", 200, {"status": "ok"}, provoked="ERR-06")
+    models = asked("/v1/models", 500, {"error": {"message": "down"}})
+    found = story(
+        [refusal, models], [verdict("WIRE-01", "expected a list", see=("ERR-06",), kind=Kind.UNDECIDED, at="none")]
+    )
+    assert guide().edition.base_url not in found[0].fix
+    assert "https://gw.example/v1" in found[0].fix
+
+
+# --- likely ------------------------------------------------------------------------------------------
+
+
+def test_the_guide_s_word_is_likely_where_nothing_denies_it() -> None:
+    found = told(record(), row="CHK-02", reason="expected the base URL A, Dify has B")
+    assert (found.guide_row, found.certainty) == ("ERR-06", Certainty.LIKELY)
+    assert found.headline.startswith("expected the base URL A, Dify has B; likely: ")
+
+
+def test_what_was_read_denies_the_guide_s_word() -> None:
+    found = told(LISTED, row="CHK-02", reason="expected the base URL A, Dify has B")
+    assert (found.guide_row, found.certainty) == ("", Certainty.UNEXPLAINED)
+    assert found.headline == "expected the base URL A, Dify has B (unexplained)"
+
+
+def test_a_cap_that_was_read_denies_that_there_is_none() -> None:
+    assert told(record(), row="CHK-07", reason="no whitelist", see=("ERR-09",)).guide_row == ""
+    assert told(record(unlimited_quota=True), row="CHK-07", reason="no cap", see=("ERR-09",)).guide_row == "ERR-09"
+
+
+def test_every_denial_is_of_an_error_row() -> None:
+    assert set(DENIED) <= {row for row in guide().rows if row.startswith("ERR-")}
+
+
+# --- words -------------------------------------------------------------------------------------------
+
+LONG = "The channel for this model refuses the request because " + "of a reason that takes its time, " * 9
+
+
+@pytest.mark.parametrize(
+    ("text", "inner"),
+    [
+        ("plain words", "plain words"),
+        ('{"error": {"message": "no channel (request id: 2026)", "type": "x"}}', "no channel"),
+        (json.dumps({"message": 'API request failed: {"error": {"message": "quota"}}'}), "quota"),
+        ("Error code: 401 - {'error': {'code': '', 'message': 'Invalid token'}}", "Invalid token"),
+        (json.dumps({"message": 'req_id: 1f PluginInvokeError: {"args":{"description":"[models] Error: said '
+                     '{\\"error\\":{\\"message\\":\\"deep\\"}}"}}'}), "deep"),
+        ('{"detail": [{"msg": "field required"}]}', "field required"),
+        (json.dumps({"error": {"message": LONG}}), LONG.strip()),
+        ("", "an empty body"),
+    ],
+)  # fmt: skip
+def test_the_innermost_message_is_quoted_whole(text: str, inner: str) -> None:
+    assert innermost(text) == inner
+
+
+def test_one_fault_is_told_once_whatever_was_asked_and_whichever_id_it_carries() -> None:
+    down = [
+        asked(CHAT, 503, {"error": {"message": f"no channel (request id: {n})"}}, body=QUESTION, why=f"Ask {n}")
+        for n in range(5)
+    ]
+    found = story(down, [verdict("WIRE-30"), verdict("WIRE-04"), verdict("CHK-04")])
+    assert [each.layer for each in found] == ["relay"]
+    assert "503 to 5 of 5 chat requests" in found[0].cause
+    assert len(found[0].verdicts) == 3
+
+
+def test_three_profiles_with_one_fault_have_one_cause_that_names_them() -> None:
+    down = asked(CHAT, 503, {"error": {"message": "no channel"}}, body=QUESTION)
+    tapes, verdicts = {}, []
+    for profile in ("a", "b", "c"):
+        key = Key(profile, "short_chat")
+        tapes[key] = observe(key, [replace(down, tape=key, number=1)])
+        read = Evidence("live", "", ((f"{key}#1", ""),))
+        verdicts.append(replace(verdict("WIRE-30", profile=profile), evidence=read))
+    (found,) = tell(verdicts, tapes)
+    assert found.to_data()["profiles"] == ["a", "b", "c"]
+
+
+def test_answers_of_another_request_are_told_by_the_id_that_they_share() -> None:
+    other = {**QUESTION, "messages": [{"role": "user", "content": "Count"}]}
+    old = completion(choices=choice(message={"content": "an older answer"}))
+    found = told(asked(CHAT, 200, old, body=QUESTION), asked(CHAT, 200, old, body=other))
+    assert found.cause == "another request's answer: 2 answers to different questions have the id c"
+
+
+def test_a_post_that_a_cache_answers_is_told_as_that() -> None:
+    stale = app(200, {"event": "message", "message_id": "m", "answer": "42"}, headers=(("X-Cache", "HIT"),))
+    none = asked("/api/log/self", 200, {"success": True, "data": {"items": []}})
+    found = story([stale, none], [verdict("CHK-04"), verdict("CHK-05")])
+    assert [each.layer for each in found] == ["network"]
+
+
+@pytest.mark.parametrize("listed", [[], [{"model": "m", "status": "disabled"}]])
+def test_a_saved_model_that_cannot_be_chosen_is_seen(listed: list[dict[str, str]]) -> None:
+    model = {"model": "m", "model_type": "llm", "credentials": {"api_key": KEY}}
+    save = asked(CREDENTIALS, 201, {"result": "success"}, side="dify", body=model)
+    models = "/console/api/workspaces/current/models/model-types/llm"
+    found = told(save, asked(models, 200, {"data": [{"models": listed}]}, side="dify"), row="CHK-03")
+    assert (found.layer, found.certainty) == ("dify_model", Certainty.SEEN)
+
+
+def test_a_row_of_another_time_or_token_is_not_told_as_no_row() -> None:
+    none = asked("/api/log/self?token_name=dify", 200, {"success": True, "data": {"items": []}})
+    some = asked("/api/log/self?request_id=1", 200, {"success": True, "data": {"items": [{"type": 2}]}})
+    assert told(none, row="CHK-05").cause.startswith("the gateway's log has no row for what was answered")
+    assert told(none, some, row="CHK-05").cause.startswith(
+        "the gateway's log has rows of this run, and none as asked for"
+    )
+
+
+def test_what_a_stopped_run_did_not_come_to_is_one_line() -> None:
+    found = story(
+        [ANSWERED], [verdict(row, outcome="not_run", kind=Kind.NONE) for row in ("CHK-01", "CHK-02", "CHK-03")]
+    )
+    assert [each.cause for each in found] == ["3 checks were planned, and the run ended before"]
+
+
+# --- parsimony ---------------------------------------------------------------------------------------
+
+
+def test_two_faults_are_two_causes() -> None:
+    slow = asked(CHAT, 503, {"error": {"message": "overloaded"}}, body=QUESTION)
+    empty = asked("/v1/embeddings", 200, {"object": "list", "data": []}, body={"model": "e", "input": ["a"]})
+    found = story([slow, empty, LISTED], [verdict("WIRE-30"), verdict("WIRE-20")])
+    assert ["overloaded" in each.cause or "no vectors" in each.cause for each in found] == [True, True]
+
+
+def test_what_alone_predicts_a_symptom_is_told() -> None:
+    key = Key(PROFILE, "short_chat")
+    exchanges = [replace(REFUSED, tape=key, number=1), replace(NOT_FOUND, tape=key, number=2)]
+    facts = Facts({key: observe(key, exchanges)})
+    chosen = smallest(suppositions(facts), set(facts.symptoms))
+    assert {each.cause.id for each in chosen} == {"key dead", "the base URL is wrong"}
+
+
+def test_causes_have_names_of_their_own_and_no_catch_all_without_a_condition() -> None:
+    assert len({cause.id for cause in CAUSES}) == len(CAUSES)
+    assert [cause.id for cause in CAUSES if not (cause.shows.came or cause.shows.flaws)] == []
+
+
+def test_a_gateway_s_refusal_is_no_dify_layer_and_the_reverse() -> None:
+    of_dify = [
+        cause.id for cause in CAUSES if cause.shows.side == "gateway" and cause.layer.rank >= Layer.DIFY_ROLE.rank
+    ]
+    assert of_dify == []
+
+
+# --- protocol ----------------------------------------------------------------------------------------
+
+STREAMED = {**QUESTION, "stream": True, "stream_options": {"include_usage": True}}
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> str:
+    """A chunk of a stream, as an event's data."""
+    choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
+    whole = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5.4", "choices": choices}
+    return json.dumps({**whole, **more})
+
+
+USAGE = chunk({}, choices=[], usage=completion()["usage"])
+EVENTS = [chunk({"role": "assistant", "content": ""}), chunk({"content": "OK"}), chunk({}, "stop"), USAGE, "[DONE]"]
+
+
+def streamed(events: list[str], kind: str = "text/event-stream", body: Any = None) -> Exchange:
+    """A streamed answer of these events."""
+    text = "".join(f"data: {each}\n\n" for each in events)
+    return asked(CHAT, 200, text, body=body or STREAMED, type=kind)
+
+
+def plain(**changes: Any) -> Exchange:
+    """A plain answer with other members."""
+    return asked(CHAT, 200, completion(**changes), body=QUESTION)
+
+
+def choice(**changes: Any) -> list[dict[str, Any]]:
+    """The one choice of a plain answer."""
+    return [{**completion()["choices"][0], **changes}]
+
+
+@pytest.mark.parametrize(
+    ("exchange", "name"),
+    [
+        (replace(plain(), request=streamed(EVENTS).request), "no stream"),
+        (plain(choices=choice(message={"role": "assistant", "content": None})), "content null"),
+        (plain(choices=choice(message={"content": [{"type": "text", "text": "OK"}]})), "content in parts"),
+        (plain(choices=choice(message={"content": ""})), "empty answer"),
+        (plain(choices=[]), "no choices"),
+        (plain(choices=choice(finish_reason=None)), "finish_reason missing"),
+        (plain(choices=choice(finish_reason="length")), "finish_reason wrong"),
+        (plain(choices=choice(message={"content": "How can I help?"})), "other answer"),
+        (plain(usage=None), "usage absent"),
+        (plain(usage={**completion()["usage"], "total_tokens": 99}), "usage does not add up"),
+        (plain(model="gpt-4o-mini"), "other model"),
+        (plain(error={"message": "overloaded"}), "error inside 200"),
+        (streamed(EVENTS[:-1]), "[DONE] missing"),
+        (streamed([*EVENTS, "[DONE]"]), "[DONE] doubled"),
+        (streamed(EVENTS[:2]), "truncated answer"),
+        (streamed([*EVENTS[:3], "[DONE]"]), "usage absent"),
+        (streamed(EVENTS, "application/json"), "wrong content type"),
+        (streamed([EVENTS[0], "{cut", *EVENTS[1:]]), "broken JSON"),
+    ],
+)
+def test_a_protocol_fault_has_its_name(exchange: Exchange, name: str) -> None:
+    found = told(exchange)
+    assert found.cause.startswith(f"{name}: "), found.cause
+    assert found.certainty is Certainty.SEEN
+
+
+def test_an_answer_that_is_compressed_unasked_has_its_name() -> None:
+    packed = plain()
+    assert packed.response is not None
+    headers = (*packed.response.headers, ("Content-Encoding", "gzip"))
+    found = told(replace(packed, response=replace(packed.response, headers=headers)))
+    assert found.cause.startswith("compressed unasked: ")
+
+
+ECHO = "Reply only with: alpha beta gamma delta epsilon zeta"
+WORDS = ["alpha ", "beta ", "gamma ", "delta ", "epsilon ", "zeta"]
+
+
+def echoed(deltas: list[str], prompt: int = 9) -> Exchange:
+    """A stream that echoes in these pieces."""
+    counts = {"prompt_tokens": prompt, "completion_tokens": 6, "total_tokens": prompt + 6}
+    last = [chunk({}, "stop"), chunk({}, choices=[], usage=counts), "[DONE]"]
+    body = {**STREAMED, "messages": [{"role": "user", "content": ECHO}]}
+    return streamed([chunk({"role": "assistant"}), *(chunk({"content": each}) for each in deltas), *last], body=body)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "name"),
+    [
+        (echoed(WORDS[:3]), "truncated answer: the answer breaks off after"),
+        (echoed([*WORDS[:2], *WORDS[1:]]), "doubled chunks"),
+        (echoed(["".join(WORDS[:n]) for n in range(1, 7)]), "cumulative chunks"),
+        (echoed([*WORDS[:2], *WORDS[3:]]), "a piece of the answer missing"),
+        (echoed(["No."]), "other answer"),
+        (echoed(WORDS, prompt=900), "usage implausible"),
+    ],
+)
+def test_a_fault_of_a_stream_s_content_has_its_name(exchange: Exchange, name: str) -> None:
+    found = told(exchange)
+    assert found.cause.startswith(name), found.cause
+
+
+def test_a_stream_that_broke_off_shows_how_far_it_came() -> None:
+    whole = echoed(WORDS)
+    assert whole.response is not None
+    pieces = tuple(Chunk(0.1, line.encode() + b"\n\n") for line in whole.text.split("\n\n")[:4])
+    found = told(replace(whole, response=Response(200, whole.response.headers, pieces, Ended.CUT)))
+    assert found.layer == "network"
+    assert "cut after 4 chunks" in found.cause
+
+
+def test_what_is_well_is_no_symptom() -> None:
+    key = Key(PROFILE, "short_chat")
+    well = [ANSWERED, LISTED, record(), streamed(EVENTS), echoed(WORDS)]
+    assert [each.came for each in observe(key, well) if each.is_ill] == []
