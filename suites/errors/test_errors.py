@@ -1,7 +1,7 @@
 """The error table, each row as cause -> symptom -> fix -> gone, on the gateway and in Dify."""
 
+from fixtures.clients.chat import ChatReply, read_chat
 from fixtures.clients.dify import REFUSED, AppReply, upstream_status
-from fixtures.clients.gateway import ChatReply, read_chat
 from fixtures.model.exchange import Exchange
 from fixtures.model.guide import guide
 from fixtures.model.requirement import requirement

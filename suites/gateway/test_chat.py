@@ -2,7 +2,8 @@
 
 import pytest
 
-from fixtures.clients.gateway import ChatReply, says_ok
+from fixtures.clients.chat import ChatReply
+from fixtures.clients.gateway import says_ok
 from fixtures.model.exchange import dig, parse_json
 from fixtures.model.profiles import Profile
 from fixtures.model.requirement import requirement

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.clients.gateway import ChatReply
+from fixtures.clients.chat import ChatReply
 from fixtures.model.exchange import Exchange
 from fixtures.model.requirement import requirement
 from fixtures.steps.gateway.chat import Twins

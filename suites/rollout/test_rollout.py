@@ -3,8 +3,9 @@
 import re
 from urllib.parse import urlsplit
 
+from fixtures.clients.chat import ChatReply
 from fixtures.clients.dify import REFUSED, AppReply, Session
-from fixtures.clients.gateway import CONSUMED, UNITS_PER_USD, ChatReply, Token, TokenUsage, listed, read_log, says_ok
+from fixtures.clients.gateway import CONSUMED, UNITS_PER_USD, Token, TokenUsage, listed, read_log, says_ok
 from fixtures.model.exchange import Exchange
 from fixtures.model.guide import guide
 from fixtures.model.profiles import Profile

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.selftest, pytest.mark.xdist_group("planted")]
 EMPTY = """
 import pytest
 
-from fixtures.clients.gateway import ChatReply
+from fixtures.clients.chat import ChatReply
 from fixtures.model.exchange import Exchange
 from fixtures.steps.dify.models import SavedModel
 from suites.gateway.test_refusals import assert_healthy
@@ -52,7 +52,7 @@ def test_it_asks_a_helper(models_list: Exchange) -> None:
 """
 
 DOUBLED = """
-from fixtures.clients.gateway import ChatReply
+from fixtures.clients.chat import ChatReply
 from fixtures.model.requirement import requirement
 
 
