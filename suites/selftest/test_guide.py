@@ -101,7 +101,7 @@ def test_the_schemas_are_valid(schema: str) -> None:
             "checklist.yaml",
             "{base_url}",
             "{bace_url}",
-            r"unknown placeholder {bace_url} \(did you mean base_url\?\)",
+            r"unknown placeholder {bace_url} \(did you mean base_url\?\); write one of {base_url}, {root}, ",
             id="placeholder",
         ),
         pytest.param("checklist.yaml", "layer: log", "layer: logs", "did you mean log?", id="layer"),
@@ -120,6 +120,26 @@ def test_a_mistake_is_named_with_file_and_line(folder: Path, name: str, old: str
 def test_the_line_is_that_of_the_mistake(folder: Path) -> None:
     line = spoil(folder / "checklist.yaml", "layer: log", "layer: logs")
     with pytest.raises(DataError, match=rf"checklist\.yaml:{line}: "):
+        load_guide(folder)
+
+
+def test_the_line_of_a_wrong_id_is_the_id_s_wherever_it_stands_in_its_row(folder: Path) -> None:
+    file = folder / "checklist.yaml"
+    spoil(file, "- id: CHK-08\n    gist:", "- gist:")
+    file.write_text(file.read_text("utf-8") + "    id: CHK-09\n", "utf-8")
+    with pytest.raises(DataError, match=rf"checklist\.yaml:{len(file.read_text('utf-8').splitlines())}: CHK-09"):
+        load_guide(folder)
+
+
+def test_the_line_of_a_wrong_table_is_its_own_wherever_it_stands(folder: Path) -> None:
+    line = spoil(folder / "checklist.yaml", "table: CHK\ntitle: Verification checklist", "title: A\ntable: TIP")
+    with pytest.raises(DataError, match=rf"checklist\.yaml:{line + 1}: "):
+        load_guide(folder)
+
+
+def test_the_line_of_an_unknown_error_row_is_that_of_the_one_among_several(folder: Path) -> None:
+    line = spoil(folder / "checklist.yaml", "see: [ERR-06]", "see:\n      - ERR-06\n      - ERR-11")
+    with pytest.raises(DataError, match=rf"checklist\.yaml:{line + 2}: .*ERR-11"):
         load_guide(folder)
 
 
@@ -147,8 +167,10 @@ def test_no_more_rows_than_agreed_may_be_excluded(folder: Path) -> None:
     for name in ("checklist.yaml", "tips.yaml"):
         text = (folder / name).read_text("utf-8")
         (folder / name).write_text(text.replace("    layer:", "    excluded: too hard\n    layer:"), "utf-8")
-    with pytest.raises(DataError, match=rf"tips\.yaml:\d+: .*at most {MAX_EXCLUDED}"):
+    with pytest.raises(DataError, match=rf"tips\.yaml:\d+: .*at most {MAX_EXCLUDED}") as told:
         load_guide(folder)
+    line = int(str(told.value).split(":")[1])
+    assert (folder / "tips.yaml").read_text("utf-8").splitlines()[line - 1] == "    excluded: too hard"
 
 
 def test_a_digest_is_that_of_the_words() -> None:

@@ -74,6 +74,11 @@ def test_a_relative_file_name_is_a_path(file: Path, monkeypatch: pytest.MonkeyPa
     assert load_profile(file.name).name == "gpt-5.4"
 
 
+def test_what_has_a_slash_is_a_path_whatever_its_ending(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text(GOOD.replace("name: gpt-5.4", "name: mine"), "utf-8")
+    assert load_profile(str(tmp_path / "mine")).name == "mine"
+
+
 def test_an_unknown_name_lists_the_profiles() -> None:
     with pytest.raises(DataError, match=r"gpt-5\.yaml:1: .*did you mean gpt-5\.4.*claude-sonnet-4-6, gemini-fallback"):
         load_profile("gpt-5")

@@ -393,7 +393,7 @@ def test_a_secret_member_of_json_in_json_is_found_unnamed() -> None:
         ("x-api-key", "{}"),
     ],
 )
-@pytest.mark.parametrize("secret", [KEY[3:], "MTc2NDc3|DX8EAQL_gAAB==|a%2Fb~c", JWT])
+@pytest.mark.parametrize("secret", [KEY[3:], "MTc2NDc3|DX8EAQL_gAAB==|a%2Fb~c", "XQ9Zr4Tn2Lk8Vb6Xc1MX", JWT])
 def test_a_secret_header_is_found_unnamed(name: str, value: str, secret: str) -> None:
     headers = ((name, value.format(secret)),)
     (taped,) = Redactor().tape([exchange(headers=headers, answered=headers, body=secret)])
@@ -659,12 +659,105 @@ def test_a_masked_key_is_no_key(key: str, masked: bool) -> None:
     assert is_masked(key) is masked
 
 
-@pytest.mark.parametrize("kept", [0, 8, 20, len(WHOLE) - 1])
+def broken_off(text: str, ended: Ended = Ended.CUT) -> Exchange:
+    """An exchange whose answer ended with this text, in three pieces."""
+    data = text.encode("utf-8", "surrogatepass")
+    pieces = (Chunk(0.1, data[:9]), Chunk(0.2, data[9:12]), Chunk(0.3, data[12:]))
+    return Exchange("Ask", "gateway", Request("GET", "https://gw.example"), 1.0, 0.2, Response(200, (), pieces, ended))
+
+
+@pytest.mark.parametrize("kept", [0, 5, 6, 7, 8, 20, len(WHOLE) - 1])
 def test_the_beginning_of_a_secret_at_the_end_of_a_cut_answer_is_left_out(kept: int) -> None:
     redactor = Redactor()
     redactor.learn("MINE", WHOLE)
-    body = f"it is {WHOLE[:kept]}".encode()
-    pieces = (Chunk(0.1, body[:9]), Chunk(0.2, body[9:]))
-    cut = Response(200, (), pieces, Ended.CUT)
-    (taped,) = redactor.tape([Exchange("Ask", "gateway", Request("GET", "https://gw.example"), 1.0, 0.2, cut)])
+    (taped,) = redactor.tape([broken_off(f"it is {WHOLE[:kept]}")])
     assert taped.text == "it is "
+
+
+def test_of_a_secret_s_beginning_four_characters_tell_too_little_to_be_left_out() -> None:
+    original = broken_off(f"it is {WHOLE[:4]}")
+    assert knowing(WHOLE).tape([original]) == [original]
+
+
+def test_the_end_of_a_whole_answer_stays_whatever_it_begins() -> None:
+    original = broken_off(f"it is {WHOLE[:12]}", Ended.COMPLETE)
+    assert knowing(WHOLE).tape([original]) == [original]
+
+
+def test_a_cut_answer_stays_where_no_secret_is_known() -> None:
+    original = broken_off(f"it is {WHOLE[:12]}")
+    assert Redactor().tape([original]) == [original]
+
+
+def test_the_beginning_of_a_marker_at_the_end_of_a_cut_answer_stays() -> None:
+    replay = Redactor()
+    replay.stand_in("{{DIFY_PASSWORD}}")
+    original = broken_off("it is {{DIFY_PA")
+    assert replay.tape([original]) == [original]
+
+
+def test_the_beginning_of_a_secret_of_lone_surrogates_is_left_out() -> None:
+    (taped,) = knowing("\udcff\udcfe odd one").tape([broken_off("it is \udcff\udcfe odd")])
+    assert taped.text == "it is "
+
+
+def test_a_mask_of_a_short_key_says_whose_it_is() -> None:
+    assert knowing("sk-abcdefg").text("abcd***g sk-abcd***g") == "{{S0|masked}} {{S0|masked}}"
+
+
+def test_a_mask_that_hides_nothing_is_nobody_s() -> None:
+    assert not shows(f"{WHOLE[3:20]}***{WHOLE[20:]}", WHOLE)
+
+
+def test_what_is_no_text_at_all_shows_no_key() -> None:
+    assert not shows("\ud800nsHc***uyK4", WHOLE)
+
+
+def test_an_unknown_mask_at_the_very_beginning_shows_nothing() -> None:
+    assert Redactor().text('"key":"abcd***wxyz"') == '"key":"***"'
+
+
+# --- unnamed secrets: their numbers, and lists of them ----------------------------------------------------
+
+
+def test_unnamed_secrets_are_numbered_within_their_scope_whatever_else_is_known() -> None:
+    original = [exchange(body=f"{KEY} {DATASET_KEY}")]
+    (first,), (again,) = Redactor().tape(original, "a/b"), knowing("another-secret").tape(original, "a/b")
+    assert first.request.body == again.request.body == "{{a/b.unnamed-1}} {{a/b.unnamed-2}}"
+
+
+@pytest.mark.parametrize("keys", ['{"7": "%s", "8": "%s"}', '["%s","%s"]'], ids=["by the tokens' ids", "as a list"])
+def test_the_keys_of_several_tokens_are_found_unnamed(keys: str) -> None:
+    body = f'{{"data": {{"keys": {keys % (KEY[3:], DATASET_KEY[8:] + "0")}}}}}'
+    (taped,) = Redactor().tape([exchange(chunks=[body.encode()])], "a/b")
+    assert taped.text == f'{{"data": {{"keys": {keys % ("{{a/b.unnamed-1}}", "{{a/b.unnamed-2}}")}}}}}'
+
+
+# --- what stands several times, and what stands beside ----------------------------------------------------
+
+
+@pytest.mark.parametrize("part", [KEY[3:22], KEY[-19:]], ids=["beginning", "end"])
+def test_each_of_several_parts_of_a_key_is_found(part: str) -> None:
+    marker = "{{S0|altered}}"
+    assert knowing(KEY).text(f"{part} {part.upper()}, {part}.") == f"{marker} {marker}, {marker}."
+
+
+def spelt(*pieces: str) -> bytes:
+    """A stream of these pieces of JSON text, once the key in it is redacted."""
+    chunks = [Chunk(0.1, f'data: {{"answer": "{piece}"}}\n\n'.encode()) for piece in pieces]
+    return joined(knowing(KEY).chunks(chunks))
+
+
+def test_what_stands_beside_a_spelt_secret_stays_as_it_was_spelt() -> None:
+    assert spelt(f"ü {KEY[:9]}", KEY[9:]) == 'data: {"answer": "ü {{S0}}"}\n\ndata: {"answer": ""}\n\n'.encode()
+
+
+def test_a_raw_control_character_is_no_hiding_place_for_a_spelt_secret() -> None:
+    redacted = spelt(f"\t\\u0073{KEY[1:9]}", KEY[9:])
+    assert redacted == b'data: {"answer": "\\t{{S0}}"}\n\ndata: {"answer": ""}\n\n'
+
+
+def test_a_lone_surrogate_is_no_hiding_place_for_a_spelt_secret() -> None:
+    redacted = spelt(f"\\ud800\\u0073{KEY[1:9]}", KEY[9:])
+    assert redacted.decode().startswith('data: {"answer": "\ufffd')
+    assert b'{{S0}}"}\n\ndata: {"answer": ""}' in redacted

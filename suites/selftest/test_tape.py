@@ -48,6 +48,11 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     os.umask(before)
 
 
+@pytest.mark.parametrize("key", [KEY, Key("shared", "first_app"), Key("a.yaml", "b.yaml")], ids=str)
+def test_a_key_is_known_by_its_file_s_name(key: Key) -> None:
+    assert Key.of_file(key.file.as_posix()) == key
+
+
 @pytest.mark.usefixtures("umask")
 def test_a_file_gets_the_mode_that_open_gives(tmp_path: Path) -> None:
     (tmp_path / "opened").write_bytes(b"")

@@ -27,6 +27,7 @@ VERDICT = Verdict(
     reason="größe",
     requests=2,
     tokens=11,
+    steps=("first_app", "log"),
 )
 KNOWN = {(VERDICT.key, VERDICT.profile): ("the log is off", "2026-12-31")}
 
@@ -223,3 +224,9 @@ def test_the_data_form_names_what_an_exchange_is_known_by() -> None:
 
 def test_a_deviation_to_remove_is_named_by_its_reason() -> None:
     assert "(the log is off)" in judged("pass", "2026-11-22").reason
+
+
+def test_a_verdict_of_an_older_report_rests_on_no_known_steps() -> None:
+    data = VERDICT.to_data()
+    del data["steps"]
+    assert Verdict.from_data(data) == replace(VERDICT, steps=())
