@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from fixtures.model.exchange import Exchange, Request, Response, retry_after
@@ -185,6 +187,11 @@ def test_a_request_arrives_as_it_was_made(wire: LiveWire, url: str, script: Scri
     assert seen.headers["authorization"] == "Bearer x"
 
 
+def test_a_byte_that_is_no_text_arrives_as_that_byte(wire: LiveWire, url: str, script: Script) -> None:
+    get(wire, url, '{"a": "\udcff"}')
+    assert script.seen[0].body == b'{"a": "\xff"}'
+
+
 @pytest.mark.usefixtures("script")
 def test_an_exchange_says_what_was_meant_and_when(monkeypatch: pytest.MonkeyPatch, wire: LiveWire, url: str) -> None:
     request = Request("GET", url)
@@ -192,6 +199,20 @@ def test_an_exchange_says_what_was_meant_and_when(monkeypatch: pytest.MonkeyPatc
     (taped,) = wire.send(Sending("Ask", "dify", request, poll=3))
     assert (taped.why, taped.side, taped.request, taped.poll) == ("Ask", "dify", request, 3)
     assert taped.sent_at == 1_700_000_000.123 <= taped.done_at
+
+
+def test_an_exchange_s_length_is_told_in_milliseconds(monkeypatch: pytest.MonkeyPatch, wire: LiveWire) -> None:
+    stopped = Limit()
+    stopped.stop()
+    clock = iter([100.0, 100.12345])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    (taped,) = wire.send(Sending("Ask", "gateway", Request("GET", "http://127.0.0.1/")), stopped)
+    assert taped.elapsed == 0.123
+
+
+def test_the_suite_says_who_asks(wire: LiveWire, url: str, script: Script) -> None:
+    get(wire, url)
+    assert script.seen[0].headers["user-agent"] == "dify-crazyrouter-conformance"
 
 
 def test_identity_encoding_is_asked_for(wire: LiveWire, url: str, script: Script) -> None:
@@ -395,6 +416,15 @@ def test_an_endless_answer_is_ended_and_keeps_what_came(
     assert 1 < len(pieces(taped)) < 1000
 
 
+@pytest.mark.parametrize(("size", "ended"), [(40, "complete"), (41, "too_large")])
+def test_a_body_is_too_large_from_the_first_byte_more_than_the_largest(
+    monkeypatch: pytest.MonkeyPatch, wire: LiveWire, url: str, script: Script, size: int, ended: str
+) -> None:
+    monkeypatch.setattr(transport, "LARGEST_BODY", 40)
+    script.answers = [answering(200, b"x" * size)]
+    assert ending(get(wire, url, "{}")) == ended
+
+
 def test_a_body_without_a_length_that_never_ends_is_no_whole_answer(
     monkeypatch: pytest.MonkeyPatch, wire: LiveWire, url: str, script: Script
 ) -> None:
@@ -447,6 +477,35 @@ def test_an_answer_ends_with_the_time_of_its_step(wire: LiveWire, url: str, scri
     assert pieces(taped)
 
 
+def test_headers_that_do_not_come_end_with_the_time_of_their_step(wire: LiveWire, url: str, script: Script) -> None:
+    script.answers = [dripping(b"", b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1000)]
+    (taped,) = wire.send(Sending("Ask", "gateway", Request("POST", url)), Limit("the step's time is over", 0.3))
+    assert kinds([taped]) == ["stopped"]
+    assert taped.text == "the suite hung up: the step's time is over"
+
+
+def test_a_429_that_comes_once_the_run_was_stopped_is_the_answer(wire: LiveWire, url: str, script: Script) -> None:
+    run = Limit()
+
+    def answer(handler: Handler) -> None:
+        run.stop()
+        answering(429)(handler)
+
+    script.answers = [answer]
+    (taped,) = wire.send(Sending("Ask", "gateway", Request("GET", url)), run)
+    assert (kinds([taped]), taped.superseded) == (["429"], False)
+
+
+def test_a_pause_ends_with_the_time_of_its_step(url: str, script: Script) -> None:
+    script.answers = [answering(429, Retry_After="9"), answering(200)]
+    wire = LiveWire()
+    tried = list(wire.send(Sending("Ask", "gateway", Request("GET", url)), Limit("over", 0.3)))
+    assert kinds(tried) == ["429", "stopped"]
+    assert [each.superseded for each in tried] == [True, False]
+    assert len(script.seen) == 1
+    wire.close()
+
+
 def test_a_stopped_run_ends_what_is_under_way(wire: LiveWire, url: str, script: Script) -> None:
     run = Limit()
 
@@ -467,6 +526,105 @@ def test_the_limits_of_others_go_on(wire: LiveWire, url: str, script: Script) ->
     wire.hang_up()
     assert Limit("over").over == ""
     assert get(wire, url).status == 200
+
+
+# --- what httpx raises ---------------------------------------------------------------------------------
+
+
+def raising(monkeypatch: pytest.MonkeyPatch, error: Exception, *, sent: bool) -> Exchange:
+    """The one attempt at a POST for which httpx raises this, once it was sent or before."""
+
+    def handle(_: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        if sent:
+            request.extensions["trace"]("http11.send_request_headers.started", {"request": request})
+        raise error
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
+    wire = LiveWire(sleep=lambda seconds: None)
+    *_, taped = attempts(wire, "https://gw.example/v1", "{}")
+    wire.close()
+    return taped
+
+
+IN_TIME, CLOSED = "gw.example did not answer in time: why", "gw.example closed the connection before its answer: why"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (httpx.ReadTimeout("why"), "timeout", IN_TIME),
+        (httpx.WriteTimeout("why"), "timeout", IN_TIME),
+        (httpx.ReadError("why"), "cut", CLOSED),
+        (httpx.WriteError("why"), "cut", CLOSED),
+        (httpx.RemoteProtocolError("why"), "cut", CLOSED),
+        (httpx.CloseError("why"), "protocol", "gw.example: why"),
+        (httpx.DecodingError("why"), "protocol", "gw.example: why"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_breaks_once_it_was_sent_is_lost(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, kind: str, text: str
+) -> None:
+    taped = raising(monkeypatch, error, sent=True)
+    assert (kinds([taped]), taped.text, taped.is_lost) == ([kind], text, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (httpx.ConnectError("why"), "nothing answers at gw.example: why"),
+        (httpx.ConnectTimeout("why"), "nothing answers at gw.example: why"),
+        (httpx.ProxyError("why"), "nothing answers at gw.example: why"),
+        (httpx.ReadTimeout("why"), IN_TIME),
+        (httpx.ReadError("why"), CLOSED),
+        (httpx.CloseError("why"), "gw.example: why"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_breaks_before_it_was_sent_is_no_connection(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, text: str
+) -> None:
+    taped = raising(monkeypatch, error, sent=False)
+    assert (kinds([taped]), taped.text, taped.is_lost) == (["connect"], text, False)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (httpx.UnsupportedProtocol("why"), "UnsupportedProtocol: why"),
+        (httpx.LocalProtocolError(f"Illegal header value b'{CANARY}'"), "LocalProtocolError: Illegal header value"),
+        (httpx.LocalProtocolError(f'Illegal header value b"{CANARY}"'), "LocalProtocolError: Illegal header value"),
+        (ValueError("why"), "ValueError: why"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_the_suite_s_own_side_does_not_send_is_told_with_its_error(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, text: str
+) -> None:
+    taped = raising(monkeypatch, error, sent=False)
+    assert (kinds([taped]), taped.text) == (["refused_to_send"], text)
+
+
+@pytest.mark.parametrize(("words", "told"), [(" on\n two  lines ", "on two lines"), ("", "ReadError")])
+def test_an_error_is_told_in_one_line_or_by_its_name(monkeypatch: pytest.MonkeyPatch, words: str, told: str) -> None:
+    assert raising(monkeypatch, httpx.ReadError(words), sent=True).text.endswith(f"before its answer: {told}")
+
+
+@pytest.mark.parametrize("link", ["__cause__", "__context__"])
+def test_an_error_of_tls_below_another_is_a_certificate_that_is_not_trusted(
+    monkeypatch: pytest.MonkeyPatch, link: str
+) -> None:
+    error, between = httpx.ConnectError("why"), OSError()
+    setattr(between, link, ssl.SSLError())
+    setattr(error, link, between)
+    taped = raising(monkeypatch, error, sent=False)
+    assert (kinds([taped]), taped.text) == (["tls"], "the certificate of gw.example is not trusted: why")
+
+
+def test_an_error_of_tls_in_an_answer_is_a_cut_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = httpx.ReadError("why")
+    error.__cause__ = ssl.SSLError()
+    assert kinds([raising(monkeypatch, error, sent=True)]) == ["cut"]
 
 
 # --- what cannot be sent -----------------------------------------------------------------------------
@@ -593,4 +751,15 @@ def test_a_proxy_that_refuses_is_a_connection_that_failed(
     wire = LiveWire(sleep=pauses.append)
     assert kinds(attempts(wire, "https://gateway.example/v1")) == ["connect"] * 3
     assert {seen.path for seen in script.seen} == {"gateway.example:443"}
+    wire.close()
+
+
+def test_a_proxy_that_hangs_up_is_a_connection_that_failed(
+    monkeypatch: pytest.MonkeyPatch, url: str, script: Script, pauses: list[float]
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", url)
+    monkeypatch.setattr(Handler, "do_CONNECT", Handler.handle_any, raising=False)
+    script.answers = [hang_up]
+    wire = LiveWire(sleep=pauses.append)
+    assert kinds(attempts(wire, "https://gateway.example/v1")) == ["connect"] * 3
     wire.close()
