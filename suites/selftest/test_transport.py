@@ -196,8 +196,9 @@ def test_a_byte_that_is_no_text_arrives_as_that_byte(wire: LiveWire, url: str, s
 def test_an_exchange_says_what_was_meant_and_when(monkeypatch: pytest.MonkeyPatch, wire: LiveWire, url: str) -> None:
     request = Request("GET", url)
     monkeypatch.setattr(time, "time", lambda: 1_700_000_000.1234)
-    (taped,) = wire.send(Sending("Ask", "dify", request, poll=3))
+    (taped,) = wire.send(Sending("Ask", "dify", request, poll=3, provoked="ERR-05"))
     assert (taped.why, taped.side, taped.request, taped.poll) == ("Ask", "dify", request, 3)
+    assert taped.provoked == "ERR-05"
     assert taped.sent_at == 1_700_000_000.123 <= taped.done_at
 
 
