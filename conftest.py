@@ -9,6 +9,7 @@ import pytest
 pytest_plugins = [
     "fixtures.plugin",
     "fixtures.proof.matrix",
+    "fixtures.proof.pairs",
     "reports.plugin",
     "reports.allure_adapter",
 ]
@@ -64,6 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--kill-matrix", type=Path, metavar="FILE", help="judge all checks under all faults of the catalogue, into FILE"
     )
+    group.addoption("--pairs", type=Path, metavar="FILE", help="judge a sample of two faults at once, into FILE")
     group.addoption(
         "--kill-matrix-full",
         action="store_true",

@@ -94,7 +94,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the reports and set the exit code: 1 not conformant, 2 could not judge."""
     config = session.config
     collector = config.stash.get(COLLECTOR, None)
-    if collector is None or config.option.collectonly or config.option.kill_matrix:
+    if collector is None or config.option.collectonly or config.option.kill_matrix or config.option.pairs:
         return
     run = config.stash[SESSION]
     verdicts = _all_verdicts(collector, run)

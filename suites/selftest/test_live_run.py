@@ -64,7 +64,7 @@ def test_the_first_line_says_what_is_wrong(null_run: tuple[str, Outcome]) -> Non
     expected = {
         "closed port": "LIVE COULD NOT JUDGE: nothing answers at 127.0.0.1:9",
         "empty object": "LIVE NOT CONFORMANT: the gateway answers 200 without an API's content",
-        "web page": "LIVE NOT CONFORMANT: The base URL is",
+        "web page": "LIVE NOT CONFORMANT: the base URL http://127.0.0.1:",
     }[name]
     assert run.headline.startswith(expected)
 

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from fixtures.acting.registry import STEPS, Step
-from fixtures.judging.diagnosis import Finding
 from fixtures.judging.judge import Judge
-from fixtures.judging.outcome import Conclusion, closure, conclude, exchanges_below, explain, explained, grade, unclean
+from fixtures.judging.outcome import Conclusion, closure, conclude, exchanges_below, grade, probe, unclean
 from fixtures.judging.outcome import spent as spending
 from fixtures.model.exchange import Chunk, Exchange, Request, Response
+from fixtures.model.key import SHARED, Key
 from fixtures.model.profiles import Profile, load_profile
 from fixtures.model.requirement import Requirement
 from fixtures.model.terms import Kind, Layer, Level, Outcome
 from fixtures.model.verdict import Evidence, Verdict
 from fixtures.wire.act import Blocked, Noted, StepFailed, TransportFailed, Undecided
 from fixtures.wire.settings import Unverified
-from fixtures.wire.tape import RECORD_AGAIN, SHARED, Key, OffTape, TapeError
+from fixtures.wire.tape import OffTape, TapeError
 
 pytestmark = pytest.mark.selftest
 
@@ -148,7 +148,7 @@ def test_an_exception_of_no_step_names_none() -> None:
 
 # --- the row's level ------------------------------------------------------------------------------------
 
-ROW = Requirement("CHK-05", "The log has a row.", Level.REQUIRED, Layer.LOG)
+ROW = Requirement("CHK-05", "CHK", "The log has a row.", Level.REQUIRED, Layer.LOG)
 SEEN_BROKEN_ONLY = replace(ROW, warn_only="others may spend it unseen")
 FAILED = Conclusion(Outcome.FAIL, "no row", Kind.ASSERTION, "gpt-5.4/log")
 
@@ -182,7 +182,7 @@ def test_what_was_not_judged_is_so_for_a_row_that_can_only_be_seen_broken_too(ou
 
 @pytest.fixture(autouse=True)
 def _steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps that build on each other, and those by which a failure is explained."""
+    """Steps that build on each other, and those that are looked at where a check fails."""
     for name, needs, shared in (
         ("ground", (), False),
         ("common", (), True),
@@ -200,7 +200,7 @@ def key(step: str) -> Key:
 
 
 class Shown(Judge):
-    """A judge with these exchanges of each step; those by which a failure is explained are there once asked for."""
+    """A judge with these exchanges of each step; what a failure is looked into with is there once asked for."""
 
     def __init__(self, **tapes: list[Exchange]) -> None:
         self._all = {key(name): exchanges for name, exchanges in tapes.items()}
@@ -260,98 +260,29 @@ def test_a_step_s_spending_names_it_and_counts_requests_by_side_and_tokens() -> 
 VERDICT = Verdict("CHK-05", "a_row_is_there", PROFILE.name, "fail", "required", "log", Evidence("live", "2026-11-22"))
 
 
-def why(judge: Judge, row: Requirement = ROW, *used: str, **changes: Any) -> Finding | None:
-    """What explains the verdict of a check on these steps."""
-    return explain(replace(VERDICT, **changes), row, judge, [key(name) for name in used or ("top",)], PROFILE)
-
-
-@pytest.mark.parametrize("outcome", ["pass", "not_applicable"])
-def test_what_is_well_needs_no_explanation(outcome: str) -> None:
-    judge = Shown(top=[BROKEN])
-    assert why(judge, outcome=outcome) is None
-    assert judge.probed == []
-
-
-def test_what_was_not_given_is_its_own_explanation() -> None:
-    finding = why(Shown(top=[BROKEN]), outcome="unverified", reason="set DIFY_EMAIL")
-    assert finding == Finding("settings", "", "set DIFY_EMAIL", "give it, or select less")
-
-
-def test_a_recording_that_does_not_fit_is_to_be_made_again() -> None:
-    finding = why(Shown(top=[BROKEN]), outcome="error", kind=Kind.RECORDING)
-    assert finding == Finding("recording", "", RECORD_AGAIN, "tox run -e record (README, Recordings)")
-
-
-@pytest.mark.parametrize("outcome", ["fail", "warn", "error", "blocked"])
-def test_what_the_evidence_below_a_check_shows_explains_it(outcome: str) -> None:
-    judge = Shown(ground=[BROKEN])
-    finding = why(judge, outcome=outcome)
-    assert finding is not None
-    assert (finding.layer, finding.seen, judge.probed) == ("relay", True, [])
-
-
-def test_where_the_evidence_shows_nothing_the_check_s_sentence_does() -> None:
-    finding = why(Shown(top=[MODELS]))
-    assert finding is not None
-    assert (finding.layer, finding.cause, finding.seen) == ("log", "this does not hold: a row is there", False)
-
-
-def test_a_refused_key_is_explained_by_its_token_s_record_which_is_asked_for() -> None:
-    usage = {"name": "mine", "total_available": 0, "unlimited_quota": False, "expires_at": 0}
-    judge = Shown(top=[REFUSED], token_usage=[answered("/api/usage/token/", 200, {"code": True, "data": usage})])
-    finding = why(judge)
-    assert finding is not None
-    assert (finding.row, finding.cause, finding.seen) == ("ERR-04", "the token mine has used up its quota", True)
-    assert judge.probed == ["token_usage"]
-
-
-def test_a_refused_key_without_a_record_stays_likely() -> None:
-    finding = why(Shown(top=[REFUSED]))
-    assert finding is not None
-    assert (finding.layer, finding.row, finding.seen) == ("token", "ERR-04", False)
-
-
-def test_what_the_guide_says_of_refused_keys_stays_likely_where_no_record_is_found() -> None:
-    judge = Shown(top=[], token_usage=[])
-    finding = why(judge, replace(ROW, layer=Layer.TOKEN, see=("ERR-04",)))
-    assert finding is not None
-    assert (finding.row, finding.seen, judge.probed) == ("ERR-04", False, ["token_usage"])
-
-
-def test_a_refused_key_that_the_evidence_explains_is_not_asked_about() -> None:
-    usage = {"name": "mine", "total_available": 0, "unlimited_quota": False, "expires_at": 0}
-    judge = Shown(top=[answered("/api/usage/token/", 200, {"code": True, "data": usage}), REFUSED])
-    finding = why(judge)
-    assert finding is not None
-    assert (finding.seen, judge.probed) == (True, [])
-
-
-OF_DIFY = replace(ROW, layer=Layer.DIFY_APP)
+def probed(**tapes: list[Exchange]) -> list[str]:
+    """The steps that are looked at besides where a check on these steps is not well."""
+    judge = Shown(**tapes)
+    probe(judge, [key("top")], PROFILE)
+    return judge.probed
 
 
 def test_what_seems_to_lie_in_dify_is_looked_for_in_the_gateway_below_it() -> None:
-    judge = Shown(models_list=[MODELS], short_chat=[BROKEN])
-    finding = why(judge, OF_DIFY)
-    assert finding is not None
-    assert finding.layer == "relay"
-    assert judge.probed == ["models_list", "short_chat"]
+    assert probed(ground=[answered("/v1/chat-messages", 200, {}, side="dify")]) == ["models_list", "short_chat"]
 
 
-def test_what_lies_in_dify_stays_there_where_the_gateway_is_well() -> None:
-    judge = Shown(models_list=[MODELS], short_chat=[])
-    finding = why(judge, OF_DIFY)
-    assert finding is not None
-    assert (finding.layer, finding.cause) == ("dify_app", "this does not hold: a row is there")
+def test_the_gateway_alone_needs_no_second_look() -> None:
+    assert probed(top=[MODELS, BROKEN]) == []
 
 
-def test_a_finding_becomes_the_verdict_s_layer_row_cause_and_fix() -> None:
-    finding = Finding("relay", "ERR-05", "because", "mend it", seen=False)
-    expected = replace(VERDICT, layer="relay", guide_row="ERR-05", cause="because", fix="mend it", cause_seen=False)
-    assert explained(VERDICT, finding) == expected
+def test_a_refused_key_s_record_is_asked_for() -> None:
+    assert probed(top=[MODELS, REFUSED]) == ["token_usage"]
 
 
-def test_a_verdict_without_a_finding_stays_as_it_is() -> None:
-    assert explained(VERDICT, None) == VERDICT
+def test_a_refused_key_that_dify_quotes_is_asked_about_too() -> None:
+    said = {"message": "API request failed with status code 401: {}"}
+    quoted = answered("/v1/chat-messages", 400, said, side="dify")
+    assert probed(middle=[quoted]) == ["models_list", "short_chat", "token_usage"]
 
 
 # --- a teardown that raises -----------------------------------------------------------------------------
@@ -359,9 +290,9 @@ def test_a_verdict_without_a_finding_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("outcome", ["pass", "warn", "not_applicable"])
 def test_what_held_is_an_error_where_its_teardown_breaks(outcome: str) -> None:
-    told = replace(VERDICT, outcome=outcome, guide_row="ERR-05", fix="mend it", cause_seen=False)
+    told = replace(VERDICT, outcome=outcome, guide_row="ERR-05", fix="mend it")
     said = "its teardown broke: OSError: no space"
-    expected = replace(told, outcome="error", reason=said, guide_row="", cause=said, fix="", cause_seen=True)
+    expected = replace(told, outcome="error", reason=said, kind=Kind.CRASH)
     assert unclean(told, OSError("no space")) == expected
 
 

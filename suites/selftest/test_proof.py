@@ -13,13 +13,17 @@ import pytest
 from fixtures.model.guide import guide
 from fixtures.model.terms import Layer
 from fixtures.proof.__main__ import (
+    LEAST_TOLD,
     NULL_MODEL,
     clean_environment,
     confusion,
     kill_matrix,
     main,
     null_scores,
+    pairs_in_words,
     printed,
+    share_told,
+    told_pairs,
     wrong,
 )
 from fixtures.proof.catalogue import catalogue
@@ -84,7 +88,14 @@ def test_null_hosts_pass_nothing(scores: dict[str, tuple[int, int]]) -> None:
 def test_a_null_model_is_told_from_a_model(matrix: Any) -> None:
     effect = matrix["effects"][NULL_MODEL]
     red = {key.partition("/")[0] for key in (*effect["killed"], *effect["red"])}
-    assert {"WIRE-04", "WIRE-18", "WIRE-34"} <= red
+    assert {"WIRE-04", "WIRE-18"} <= red
+    assert "WIRE-34/a_tool_s_result_is_used" in effect["blocked"]
+
+
+def test_two_faults_at_once_are_told_as_two() -> None:
+    figures = told_pairs()["figures"]
+    assert sum(figures.values()) >= 200
+    assert share_told(figures) >= LEAST_TOLD, pairs_in_words(figures)
 
 
 def test_there_are_faults_and_variations_enough() -> None:
