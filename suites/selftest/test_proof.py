@@ -96,6 +96,7 @@ def test_two_faults_at_once_are_told_as_two() -> None:
     figures = told_pairs()["figures"]
     assert sum(figures.values()) >= 200
     assert share_told(figures) >= LEAST_TOLD, pairs_in_words(figures)
+    assert f"> {pairs_in_words(figures)}\n" in README.read_text("utf-8"), pairs_in_words(figures)
 
 
 def test_there_are_faults_and_variations_enough() -> None:

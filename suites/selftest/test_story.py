@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from fixtures.judging.causes import CAUSES, DENIED
+from fixtures.judging.facts import Facts
 from fixtures.judging.observation import innermost, observe
-from fixtures.judging.story import Facts, smallest, suppositions, tell
+from fixtures.judging.story import tell
+from fixtures.judging.suppositions import smallest, suppositions
 from fixtures.model.exchange import Chunk, Ended, Exchange, Response
 from fixtures.model.guide import guide
 from fixtures.model.key import Key
