@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.model.exchange import Breakdown, Chunk, Ended, Exchange, Headers, Request, Response
-from fixtures.wire.redaction import SHORTEST, SHORTEST_UNNAMED, Redactor, is_masked, shows
+from fixtures.wire.redaction import SHORTEST, SHORTEST_UNNAMED, Redactor, gives_away, is_masked, shows
 
 pytestmark = pytest.mark.selftest
 
@@ -282,8 +282,8 @@ def test_what_is_ordinary_in_a_key_takes_no_other_text_with_it() -> None:
     assert redactor.text("development-environment-7Qw9Zr") == redactor.text("Zr4Tn2Lk8Vb6Xc1M") == "{{S0|altered}}"
 
 
-def test_less_than_16_characters_of_a_key_stay() -> None:
-    assert knowing(KEY).text(f"{KEY[3:18]} {KEY[-15:]} {KEY[8:24]}") == f"{KEY[3:18]} {KEY[-15:]} {KEY[8:24]}"
+def test_less_than_8_characters_of_a_key_stay() -> None:
+    assert knowing(KEY).text(f"{KEY[3:10]} {KEY[-7:]} {KEY[8:24]}") == f"{KEY[3:10]} {KEY[-7:]} {KEY[8:24]}"
 
 
 # --- secrets that a model spelt ----------------------------------------------------------------------
@@ -688,7 +688,7 @@ def test_of_a_secret_s_beginning_four_characters_tell_too_little_to_be_left_out(
 
 
 def test_the_end_of_a_whole_answer_stays_whatever_it_begins() -> None:
-    original = broken_off(f"it is {WHOLE[:12]}", Ended.COMPLETE)
+    original = broken_off(f"it is {WHOLE[:10]}", Ended.COMPLETE)
     assert knowing(WHOLE).tape([original]) == [original]
 
 
@@ -769,3 +769,33 @@ def test_a_lone_surrogate_is_no_hiding_place_for_a_spelt_secret() -> None:
     redacted = spelt(f"\\ud800\\u0073{KEY[1:9]}", KEY[9:])
     assert redacted.decode().startswith('data: {"answer": "\ufffd')
     assert b'{{S0}}"}\n\ndata: {"answer": ""}' in redacted
+
+
+# --- what gives a key away ----------------------------------------------------------------------------
+
+
+GIVEN = "sk-{{gpt-5.4/provider_token.dify}}"
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        ("{{gpt-5.4/provider_token.dify|masked}}", []),
+        ("{{gpt-5.4/provider_token.other}}", []),
+        ("nothing", []),
+        (GIVEN, ["{{gpt-5.4/provider_token.dify}}"]),
+        ("{{gpt-5.4/provider_token.dify|altered}}", ["{{gpt-5.4/provider_token.dify|altered}}"]),
+        ("{{gpt-5.4/provider_token.dify|base64}}", ["{{gpt-5.4/provider_token.dify|base64}}"]),
+    ],
+)
+def test_evidence_gives_a_key_away_but_for_its_mask(shown: str, expected: list[str]) -> None:
+    assert gives_away(f"it is {shown}", GIVEN) == expected
+
+
+@pytest.mark.parametrize("part", [slice(0, 8), slice(-8, None)])
+def test_eight_characters_of_a_key_s_beginning_or_end_are_a_part_of_it(part: slice) -> None:
+    secret = "sk-Canary5Bird7Main0123456789abcdefg"
+    redactor = Redactor()
+    redactor.learn("KEY", secret)
+    shown = secret.removeprefix("sk-")[part]
+    assert redactor.text(f"it is {shown} indeed") == "it is {{KEY|altered}} indeed"
