@@ -13,7 +13,7 @@ from fixtures.judging.facts import Facts
 from fixtures.judging.observation import innermost, observe
 from fixtures.judging.story import tell
 from fixtures.judging.suppositions import smallest, suppositions
-from fixtures.model.exchange import Chunk, Ended, Exchange, Response
+from fixtures.model.exchange import Breakdown, Chunk, Ended, Exchange, Response
 from fixtures.model.guide import guide
 from fixtures.model.key import Key
 from fixtures.model.terms import Certainty, Kind, Layer
@@ -321,6 +321,71 @@ def test_a_saved_model_that_cannot_be_chosen_is_seen(listed: list[dict[str, str]
     models = "/console/api/workspaces/current/models/model-types/llm"
     found = told(save, asked(models, 200, {"data": [{"models": listed}]}, side="dify"), row="CHK-03")
     assert (found.layer, found.certainty) == ("dify_model", Certainty.SEEN)
+
+
+def readback(**credentials: str) -> tuple[Exchange, Exchange]:
+    """Dify takes a model and reads it back."""
+    taken = {"api_key": "sk-{{gpt-5.4/provider_token.dify}}", "endpoint_url": "https://gw.example/v1"}
+    save = asked(CREDENTIALS, 201, {"result": "success"}, side="dify", body={"model": "m", "credentials": taken})
+    shown = {**taken, "api_key": "{{gpt-5.4/provider_token.dify|masked}}", **credentials}
+    return save, asked(f"{CREDENTIALS}?model=m", 200, {"credentials": shown}, side="dify", after=1)
+
+
+def test_what_dify_keeps_as_it_took_it_is_well() -> None:
+    assert told(*readback()).certainty is Certainty.UNEXPLAINED
+
+
+def test_another_base_url_than_dify_took_explains_what_dify_cannot_read() -> None:
+    garbage = app(400, {"message": "Expecting value: line 1 column 1 (char 0)"}, after=2)
+    found = story([*readback(endpoint_url="https://gw.example"), garbage], [verdict("CHK-02"), verdict("CHK-04")])
+    assert [(each.layer, each.guide_row) for each in found] == [("base_url", "ERR-06")]
+
+
+def test_another_key_than_dify_took_is_seen_by_its_mask() -> None:
+    found = told(*readback(api_key="{{CRAZYROUTER_API_KEY|masked}}"), row="CHK-05")
+    assert found.cause == "Dify keeps another key: CRAZYROUTER_API_KEY, and took the token dify"
+
+
+def test_an_app_on_another_model_explains_the_row_that_is_missing() -> None:
+    path, model = "/console/api/apps/1", {"model": {"name": "m"}}
+    put = asked(f"{path}/model-config", 200, {"result": "success"}, side="dify", body=model)
+    shown = asked(path, 200, {"model_config": {"model": {"name": "other"}}}, side="dify", after=1)
+    none = asked("/api/log/self", 200, {"success": True, "data": {"items": []}}, after=2)
+    found = story([put, shown, none], [verdict("CHK-03"), verdict("CHK-05")])
+    assert [each.cause for each in found] == ["Dify keeps another app's model: other, and took m"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ((("Date", "Tue, 18 Nov 2026 09:26:40 GMT"),), "the gateway's clock is "),
+        ((("Age", "5400"), ("Date", "Tue, 18 Nov 2026 09:26:40 GMT")), "answer from a cache: the log is answered"),
+        ((), "the gateway's log has no row for what was answered"),
+    ],
+)
+def test_a_log_that_shows_no_row_says_why_where_it_can(headers: Any, words: str) -> None:
+    none = asked("/api/log/self", 200, {"success": True, "data": {"items": []}}, headers=headers)
+    assert told(none, row="CHK-05").cause.startswith(words)
+
+
+def test_workflows_that_hang_while_apps_answer_are_dify_s() -> None:
+    answered = app(200, {"event": "message", "message_id": "m", "answer": "OK"})
+    hung = replace(
+        asked("/v1/workflows/run", 200, "", side="dify", body={}, after=1),
+        response=None,
+        breakdown=Breakdown("timeout", "timed out"),
+    )
+    assert told(answered, hung).layer == "dify_app"
+    assert told(hung).layer == "network"
+
+
+def test_a_redirect_explains_what_dify_is_refused_below_it() -> None:
+    moved = asked(CHAT, 301, "", body=QUESTION)
+    found = story(
+        [moved, quoted(404, '{"error": {"message": "Invalid URL (GET /v1/chat/completions)"}}')], [verdict("CHK-04")]
+    )
+    assert [each.guide_row for each in found] == ["ERR-06"]
+    assert "is redirected" in found[0].cause
 
 
 def test_a_row_of_another_time_or_token_is_not_told_as_no_row() -> None:
