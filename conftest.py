@@ -10,8 +10,8 @@ pytest_plugins = [
     "fixtures.plugin",
     "fixtures.proof.matrix",
     "fixtures.proof.pairs",
-    "reports.plugin",
     "reports.allure_adapter",
+    "reports.plugin",
 ]
 
 MARKERS = (
