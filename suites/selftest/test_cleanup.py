@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -16,10 +17,12 @@ import pytest
 from fixtures.acting.actor import Actor
 from fixtures.acting.registry import STEPS, Step
 from fixtures.clients.dify import Console, Session
+from fixtures.clients.gateway import Management
 from fixtures.model.exchange import Exchange, Request
 from fixtures.model.guide import guide
 from fixtures.model.profiles import load_profile
-from fixtures.proof.null_hosts import Handler, served
+from fixtures.proof.null_hosts import PAGE, Handler, served
+from fixtures.steps.dify.documents import create_dataset
 from fixtures.wire.act import Act, StepFailed
 from fixtures.wire.redaction import Redactor
 from fixtures.wire.settings import Settings
@@ -179,6 +182,157 @@ def test_a_default_model_that_nothing_can_replace_is_told(
 ) -> None:
     (line,) = remove_saved(SavedModels("query", default="gpt-5.4-run", others=()))
     assert "choose another under Model Provider" in line
+
+
+# --- answers that nobody can read -------------------------------------------------------------------------
+
+
+class Pair:
+    """A small Dify and gateway that hold what a run makes; from `changed` on it answers otherwise."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, list[dict[str, Any]]] = {"token": [], "apps": [], "datasets": [], "credentials": []}
+        self.default = "gpt-5.4-run"
+        self.changed: Callable[[Handler], bool] | None = None
+
+    def __call__(self, request: Handler) -> None:
+        if self.changed and self.changed(request):
+            return
+        path = urlsplit(request.path).path
+        kind = next((kind for kind in self.held if f"/{kind}" in path.removesuffix("/api-keys")), "")
+        body = json.loads(request.body or b"{}")
+        if request.command == "DELETE" and kind:
+            id = body.get("credential_id") or path.rpartition("/")[2]
+            self.held[kind] = [each for each in self.held[kind] if each["id"] != id]
+        if request.command == "POST" and path.endswith(("/token/", "/apps", "/imports", "/datasets", "/credentials")):
+            named = json.loads(body["yaml_content"])["app"] if "yaml_content" in body else body
+            id = f"{kind}{len(self.held[kind])}"
+            token = {"id": 7, "key": "k5" * 24} if kind == "token" else {}
+            self.held[kind].append({"name": named.get("name"), "id": id, "credential_id": id, "app_id": id, **token})
+        status = 201 if path.endswith("/credentials") and request.command == "POST" else 200
+        request.reply(status, "application/json", json.dumps(self.answer(request, kind, path)).encode())
+
+    def answer(self, request: Handler, kind: str, path: str) -> Any:
+        """What is told once that is done."""
+        if path.endswith("/api-keys"):
+            return {"token": "app-0123456789abcdef"}
+        if path.endswith("/default-model"):
+            if request.command == "POST":
+                self.default = "other"
+            return {"data": {"model": self.default}}
+        if path.endswith("/model-types/llm"):
+            return {"data": [{"models": [{"model": "other", "status": "active"}]}]}
+        if request.command == "POST" and self.held.get(kind):
+            return {"success": True, **self.held[kind][-1]}
+        if kind == "token":
+            if request.command == "DELETE":
+                self.held["token"] = []
+            return {"success": True, "data": {"items": self.held["token"]}}
+        return {"data": self.held.get(kind), "available_credentials": self.held["credentials"], "result": "success"}
+
+
+THINGS = [
+    "Dify knowledge base conf-run",
+    "Dify app conf-run",  # the workflow
+    "Dify app conf-run",
+    "Dify llm model gpt-5.4-run",
+    "Dify's default llm model",
+    "gateway token conf-run",
+]
+"""What the run makes, last first."""
+
+
+@pytest.fixture
+def make_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Pair, Callable[[Handler], bool]], list[str]]:
+    """A run that makes one thing of each kind; once `changed` answers, it ends. What stayed."""
+    monkeypatch.setattr("fixtures.acting.actor.RESTART_SECONDS", 0)
+
+    def make(act: Act) -> None:
+        Management(act).create_token("one", ["gpt-5.4"])
+        console = Console(act, Session("1.16.1", {"csrf_token": "a"}))
+        console.add_model("gpt-5.4-run", "llm", {})
+        console.create_chat_app("one", "gpt-5.4-run")
+        console.create_workflow_app("two", "gpt-5.4-run")
+        create_dataset(act, "three", "text-embedding-3-large")
+
+    def made_and_removed(pair: Pair, changed: Callable[[Handler], bool] | None) -> list[str]:
+        monkeypatch.setitem(STEPS, "made", Step("made", make, (), False, False, None))
+        told: list[str] = []
+        with served(pair) as url:
+            given = {"DIFY_BASE_URL": url, "DIFY_DATASET_KEY": "dataset-0123456789"}
+            given |= {"CRAZYROUTER_BASE_URL": f"{url}/v1", "CRAZYROUTER_USER_ID": "2"}
+            given |= {"CRAZYROUTER_ACCESS_TOKEN": "access0123456789"}
+            settings = Settings(MappingProxyType(given), allow_writes=True)
+            acting = Actor(settings, guide().edition, "run", tmp_path, Redactor(), told.append)
+            acting.provide("made", load_profile("gpt-5.4"))
+            assert "made: done" in told[0]
+            pair.changed = changed
+            return acting.stop()
+
+    return made_and_removed
+
+
+MakeAll = Callable[[Pair, Callable[[Handler], bool] | None], list[str]]
+UNREADABLE = {
+    "web page": ("text/html", PAGE),
+    "empty object": ("application/json", b"{}"),
+    "cut JSON": ("application/json", b'{"success": true, "data": [{"na'),
+    "null": ("application/json", b"null"),
+    "other list": ("application/json", b'{"data": ["?"]}'),
+}
+
+
+def saying(what: str, *methods: str) -> Callable[[Handler], bool]:
+    """A server that answers these methods with 200 and what nobody can read."""
+
+    def answer(request: Handler) -> bool:
+        if request.command not in methods:
+            return False
+        request.reply(200, *UNREADABLE[what])
+        return True
+
+    return answer
+
+
+def things(stayed: list[str]) -> list[str]:
+    """What stayed, without the names' ends and the reasons."""
+    return [re.sub(r"conf-run-.*", "conf-run", line.partition(": ")[0]) for line in stayed]
+
+
+def test_what_a_pair_removes_is_not_listed(make_all: MakeAll) -> None:
+    pair = Pair()
+    assert make_all(pair, None) == []
+    assert (pair.held, pair.default) == ({"token": [], "apps": [], "datasets": [], "credentials": []}, "other")
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_whatever_is_not_seen_removed_is_listed(make_all: MakeAll, what: str) -> None:
+    assert things(make_all(Pair(), saying(what, "GET", "DELETE"))) == THINGS
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_an_unreadable_answer_to_what_is_there_is_not_nothing_there(make_all: MakeAll, what: str) -> None:
+    stayed = make_all(Pair(), saying(what, "GET"))
+    assert things(stayed) == THINGS[:-1], "the token's removal alone says by itself that it was done"
+    assert all("does not tell" in line for line in stayed)
+
+
+@pytest.mark.parametrize("what", ["web page", "empty object", "cut JSON", "null"])
+def test_what_a_removal_with_an_unreadable_answer_left_is_listed(make_all: MakeAll, what: str) -> None:
+    assert things(make_all(Pair(), saying(what, "DELETE"))) == [*THINGS[:4], THINGS[-1]]
+
+
+def test_what_is_gone_is_not_listed_whatever_its_removal_said(make_all: MakeAll) -> None:
+    pair = Pair()
+
+    def gone(request: Handler) -> bool:
+        pair.held, pair.default = {kind: [] for kind in pair.held}, "other"
+        if request.command != "DELETE":
+            return False
+        request.reply(404, "application/json", b'{"success": false, "code": "not_found"}')
+        return True
+
+    assert make_all(pair, gone) == []
 
 
 # --- acting alone -----------------------------------------------------------------------------------------
