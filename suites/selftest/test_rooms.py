@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -31,6 +32,7 @@ def imported(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
 
 
+@functools.cache
 def modules() -> dict[str, Path]:
     """The project's modules by their names, without its selftests."""
     found = {}
@@ -41,8 +43,11 @@ def modules() -> dict[str, Path]:
     return found
 
 
-MODULES = modules()
-IMPORTS = {name: MODULES.keys() & set(imported(path)) - {name} for name, path in MODULES.items()}
+@functools.cache
+def imports() -> dict[str, set[str]]:
+    """What each module imports of the others; read when a test asks, for collecting must stay quick."""
+    known = modules()
+    return {name: known.keys() & set(imported(path)) - {name} for name, path in known.items()}
 
 
 def room_of(module: str) -> str:
@@ -53,7 +58,7 @@ def room_of(module: str) -> str:
 
 def rooms_known(room: str) -> set[str]:
     """The rooms that a room's modules import."""
-    known = {other for name, others in IMPORTS.items() if room_of(name) == room for other in others}
+    known = {other for name, others in imports().items() if room_of(name) == room for other in others}
     return {room_of(other) for other in known} - {""}  # `fixtures` itself is in no room
 
 
@@ -63,7 +68,7 @@ def test_a_room_knows_only_those_before_it(room: str) -> None:
 
 
 def test_each_room_has_its_place() -> None:
-    assert {room_of(name) for name in MODULES} == {*ORDER, "lab", "conftest", ""}
+    assert {room_of(name) for name in modules()} == {*ORDER, "lab", "conftest", ""}
 
 
 def test_the_lab_stands_apart() -> None:
@@ -76,12 +81,14 @@ def test_the_reports_know_neither_the_proof_nor_the_hooks() -> None:
 
 def test_what_is_acted_on_the_gateway_knows_nothing_of_dify() -> None:
     """The vendor audit runs on a gateway that no Dify stands on."""
-    known = {other for name, others in IMPORTS.items() if name.startswith("fixtures.steps.gateway") for other in others}
+    known = {
+        other for name, others in imports().items() if name.startswith("fixtures.steps.gateway") for other in others
+    }
     assert not [other for other in known if "dify" in other]
 
 
 def test_no_modules_know_each_other() -> None:
-    TopologicalSorter(IMPORTS).prepare()  # raises CycleError, which names them
+    TopologicalSorter(imports()).prepare()  # raises CycleError, which names them
 
 
 def test_no_import_is_late() -> None:
