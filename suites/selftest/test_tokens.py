@@ -13,6 +13,7 @@ import pytest
 
 from fixtures.acting.actor import Actor
 from fixtures.acting.registry import STEPS
+from fixtures.clients.gateway import read_usage
 from fixtures.model.exchange import Chunk, Exchange, Request, Response
 from fixtures.model.guide import guide
 from fixtures.model.key import Key
@@ -185,6 +186,25 @@ def test_a_wrong_user_id_is_named_where_the_gateway_no_longer_minds(suite: Suite
     line = first_line(suite, NewApi(), CRAZYROUTER_USER_ID="7")
     assert line.startswith("LIVE COULD NOT JUDGE: CRAZYROUTER_USER_ID is 7")
     assert "set CRAZYROUTER_USER_ID=2" in line
+
+
+@pytest.mark.parametrize(
+    ("limits", "allowed"),
+    [
+        ({"gpt-5.4": True, "gpt-4o": False}, {"gpt-5.4"}),
+        ({"gpt-5.4": True, "gpt-4o": "yes", "gpt-4": 1, "gpt-3.5": None}, {"gpt-5.4"}),
+        ({"gpt-4o": False}, set()),
+        ({}, set()),
+        ("gpt-5.4,gpt-4o", {"gpt-5.4", "gpt-4o"}),
+        ("", set()),
+        (None, set()),
+    ],
+)
+def test_a_model_is_allowed_where_its_limit_is_true_and_nowhere_else(limits: object, allowed: set[str]) -> None:
+    record = {"success": True, "data": {"name": "dify", "model_limits_enabled": True, "model_limits": limits}}
+    answer = Response(200, (), (Chunk(0.1, json.dumps(record).encode()),))
+    asked = Request("GET", "https://gateway.example/api/token/1")
+    assert read_usage(Exchange("Read it", "gateway", asked, 1.0, 0.1, answer)).models == frozenset(allowed)
 
 
 def test_a_masked_key_is_a_usage_error(suite: Suite) -> None:
