@@ -71,6 +71,12 @@ def test_knowledge_bases_can_choose_the_embedding_model(saved_embedding: SavedEm
 
 
 @requirement("CHK-06", see="")
+def test_the_knowledge_base_can_use_its_embedding_model(imported_document: Import) -> None:
+    available, told = imported_document.embedding_available, imported_document.knowledge_base
+    assert available is True, f"expected embedding_available true, got {available!r}: {told and told.summary()}"
+
+
+@requirement("CHK-06", see="")
 def test_an_imported_document_is_found(imported_document: Import) -> None:
     found = imported_document.retrieved
     assert any(imported_document.passage in text for text in found), (

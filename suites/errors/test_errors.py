@@ -8,7 +8,7 @@ from fixtures.model.requirement import requirement
 from fixtures.steps.dify.base_url import WrongBase
 from fixtures.steps.dify.documents import FailedImport
 from fixtures.steps.dify.models import WrongKey
-from fixtures.steps.dify.parameters import BadParameters
+from fixtures.steps.dify.parameters import BadParameters, InconsistentNode
 from fixtures.steps.dify.provider import MissingOption
 from fixtures.steps.dify.sessions import WrongRole
 from fixtures.steps.dify.tokens import BrokenApp, SharedToken
@@ -152,7 +152,7 @@ def test_a_narrow_whitelist_and_a_cap_stop_the_cost(shared_token: SharedToken) -
 
 @requirement("ERR-10")
 def test_a_node_fails_on_the_model_and_works_on_the_baseline(
-    refused_parameters: ChatReply, inconsistent_node: BadParameters
+    refused_parameters: ChatReply, inconsistent_node: InconsistentNode
 ) -> None:
     failed, status = inconsistent_node.failed, refused_parameters.exchange.status
     assert status == 400, f"expected the gateway to pass on 400, got {said(refused_parameters)}"
@@ -162,3 +162,10 @@ def test_a_node_fails_on_the_model_and_works_on_the_baseline(
     assert inconsistent_node.mended.ok, (
         f"expected the model to answer once mended, got {said(inconsistent_node.mended)}"
     )
+
+
+@requirement("ERR-10")
+def test_a_node_runs_the_model_that_it_was_saved_with(inconsistent_node: InconsistentNode) -> None:
+    saved = {label: run.saved for label, run in inconsistent_node.runs.items()}
+    ran = {label: run.model for label, run in inconsistent_node.runs.items()}
+    assert ran == saved, f"expected the nodes to run the models that they were saved with, {saved}; Dify ran {ran}"
