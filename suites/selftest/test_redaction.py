@@ -277,13 +277,34 @@ def test_a_password_of_words_takes_no_other_text_with_it(secret: str, shape: str
 
 def test_what_is_ordinary_in_a_key_takes_no_other_text_with_it() -> None:
     redactor = knowing("sk-development-environment-7Qw9Zr4Tn2Lk8Vb6Xc1M")
-    text = "the development-environment- of DEVELOPMENT-ENVIRONMENT and 7Qw9Zr4Tn2Lk8"
+    text = "the development-environment- of DEVELOPMENT-ENVIRONMENT and 7Qw9Zr4"
     assert redactor.text(text) == text
     assert redactor.text("development-environment-7Qw9Zr") == redactor.text("Zr4Tn2Lk8Vb6Xc1M") == "{{S0|altered}}"
 
 
 def test_less_than_8_characters_of_a_key_stay() -> None:
-    assert knowing(KEY).text(f"{KEY[3:10]} {KEY[-7:]} {KEY[8:24]}") == f"{KEY[3:10]} {KEY[-7:]} {KEY[8:24]}"
+    assert knowing(KEY).text(f"{KEY[3:10]} {KEY[-7:]} {KEY[8:15]}") == f"{KEY[3:10]} {KEY[-7:]} {KEY[8:15]}"
+
+
+@pytest.mark.parametrize(
+    "spell", [str, str.upper, lambda part: part[::-1]], ids=["plain", "in upper case", "backwards"]
+)
+@pytest.mark.parametrize("size", [8, 9, 20])
+def test_8_characters_of_a_key_in_a_row_are_a_part_of_it_wherever_they_stand(
+    size: int, spell: Callable[[str], str]
+) -> None:
+    parts = [KEY[at : at + size] for at in range(3, len(KEY) - size + 1)]
+    kept = [part for part in parts if knowing(KEY).text(f"hint={spell(part)}, b") != "hint={{S0|altered}}, b"]
+    assert not kept
+
+
+def test_of_a_part_that_begins_as_another_the_longer_one_is_taken() -> None:
+    redactor = knowing("sk-Ab3dE9fG1hJ2kL5mN7", "sk-Ab3dE9fG1hXyZ0wV8u")
+    assert redactor.text("Ab3dE9fG1hXyZ0w Ab3dE9fG1hJ2k") == "{{S1|altered}} {{S0|altered}}"
+
+
+def test_what_follows_a_part_of_a_key_in_the_same_word_stays() -> None:
+    assert knowing(KEY).text(f"x{KEY[5:15]}-y{KEY[20:28]}z") == "x{{S0|altered}}-y{{S0|altered}}z"
 
 
 # --- secrets that a model spelt ----------------------------------------------------------------------
@@ -631,6 +652,22 @@ def test_a_mask_of_a_known_key_says_whose_it_is(mask: str) -> None:
     assert shows(mask, WHOLE)
 
 
+@pytest.mark.parametrize(
+    ("mask", "form"),
+    [
+        ("sk-nsHcabc***0123456789abcuyK4", "half-masked"),
+        ("sk-nsHcabcd***4", "half-masked"),
+        ("nsHcabc***9abcuyK4", "half-masked"),
+        ("nsHcabc***abcuyK4", "masked"),
+    ],
+)
+def test_a_mask_that_shows_8_characters_in_a_row_says_so(mask: str, form: str) -> None:
+    redactor = Redactor()
+    redactor.learn("MINE", WHOLE)
+    assert redactor.text(f'{{"key":"{mask}"}}') == f'{{"key":"{{{{MINE|{form}}}}}"}}'
+    assert shows(mask, WHOLE)
+
+
 @pytest.mark.parametrize("mask", ["nsHx**********uyK4", "nsHc**********uyK5", "sk-ns****K4", "****", ""])
 def test_a_mask_of_another_key_or_of_too_little_is_nobody_s(mask: str) -> None:
     assert not shows(mask, WHOLE)
@@ -651,6 +688,7 @@ def test_an_unknown_mask_in_a_key_s_place_shows_nothing() -> None:
         ("{{MINE}}", "{{MINE}}", True),
         ("{{MINE|bare}}", "{{MINE}}", True),
         ("{{MINE|masked}}", "sk-{{MINE}}", True),
+        ("{{MINE|half-masked}}", "sk-{{MINE}}", True),
         ("{{OTHER|masked}}", "{{MINE}}", False),
         ("", "", False),
     ],
@@ -661,7 +699,14 @@ def test_a_key_is_known_by_each_way_in_which_it_is_shown(shown: str, key: str, s
 
 @pytest.mark.parametrize(
     ("key", "masked"),
-    [("nsHc**********uyK4", True), ("{{MINE|masked}}", True), (WHOLE, False), ("{{MINE}}", False), ("", False)],
+    [
+        ("nsHc**********uyK4", True),
+        ("{{MINE|masked}}", True),
+        ("{{MINE|half-masked}}", True),
+        (WHOLE, False),
+        ("{{MINE}}", False),
+        ("", False),
+    ],
 )
 def test_a_masked_key_is_no_key(key: str, masked: bool) -> None:
     assert is_masked(key) is masked
@@ -786,6 +831,7 @@ GIVEN = "sk-{{gpt-5.4/provider_token.dify}}"
         (GIVEN, ["{{gpt-5.4/provider_token.dify}}"]),
         ("{{gpt-5.4/provider_token.dify|altered}}", ["{{gpt-5.4/provider_token.dify|altered}}"]),
         ("{{gpt-5.4/provider_token.dify|base64}}", ["{{gpt-5.4/provider_token.dify|base64}}"]),
+        ("{{gpt-5.4/provider_token.dify|half-masked}}", ["{{gpt-5.4/provider_token.dify|half-masked}}"]),
     ],
 )
 def test_evidence_gives_a_key_away_but_for_its_mask(shown: str, expected: list[str]) -> None:
