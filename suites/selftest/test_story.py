@@ -343,7 +343,7 @@ def test_another_base_url_than_dify_took_explains_what_dify_cannot_read() -> Non
 
 def test_another_key_than_dify_took_is_seen_by_its_mask() -> None:
     found = told(*readback(api_key="{{CRAZYROUTER_API_KEY|masked}}"), row="CHK-05")
-    assert found.cause == "Dify keeps another key: CRAZYROUTER_API_KEY, and took the token dify"
+    assert found.cause == "Dify shows CRAZYROUTER_API_KEY as the key, and took the token dify"
 
 
 def test_an_app_on_another_model_explains_the_row_that_is_missing() -> None:
@@ -352,7 +352,43 @@ def test_an_app_on_another_model_explains_the_row_that_is_missing() -> None:
     shown = asked(path, 200, {"model_config": {"model": {"name": "other"}}}, side="dify", after=1)
     none = asked("/api/log/self", 200, {"success": True, "data": {"items": []}}, after=2)
     found = story([put, shown, none], [verdict("CHK-03"), verdict("CHK-05")])
-    assert [each.cause for each in found] == ["Dify keeps another app's model: other, and took m"]
+    assert [each.cause for each in found] == ["Dify shows other as the app's model, and took m"]
+
+
+def test_a_node_that_ran_another_model_is_named() -> None:
+    graph = {"workflow": {"graph": {"nodes": [{"data": {"type": "start"}}, {"data": {"model": {"name": "m"}}}]}}}
+    imported = asked(
+        "/console/api/apps/imports", 200, {"app_id": "1"}, side="dify", body={"yaml_content": json.dumps(graph)}
+    )
+    record = {"data": [{"node_type": "start"}, {"node_type": "llm", "process_data": {"model_name": "other"}}]}
+    ran = asked("/console/api/apps/1/workflow-runs/2/node-executions", 200, record, side="dify", after=1)
+    found = told(imported, ran, row="ERR-10")
+    assert (found.cause, found.layer) == ("Dify shows other as the node's model, and took m", "dify_model")
+
+
+def test_a_key_that_dify_shows_is_named_by_whose_it_is() -> None:
+    found = told(*readback(api_key="sk-{{gpt-5.4/provider_token.dify}}"), row="CHK-01")
+    assert (found.cause, found.layer) == ("Dify shows the key of the token dify to: Ask", "dify_provider")
+
+
+def test_a_knowledge_base_without_its_embedding_model_says_which() -> None:
+    shown = {"embedding_available": False, "embedding_model": "e"}
+    found = told(asked("/v1/datasets/1", 200, shown, side="dify"), row="CHK-06")
+    assert (found.cause, found.guide_row) == ("Dify says that the knowledge base cannot use e", "ERR-08")
+
+
+NO_CHANNEL = {"error": {"code": "model_not_found", "message": "No available channel for model m under group vip"}}
+
+
+@pytest.mark.parametrize(
+    ("answered", "layer"), [([], "relay"), (["{{OTHER}}"], "token"), (["{{OTHER}}", KEY], "relay")], ids=str
+)
+def test_a_group_without_a_channel_is_the_token_s_where_only_other_keys_are_answered(
+    answered: list[str], layer: str
+) -> None:
+    refused = asked(CHAT, 503, NO_CHANNEL, body=QUESTION)
+    well = [asked(CHAT, 200, completion(), body=QUESTION, key=key, after=1) for key in answered]
+    assert told(refused, *well).layer == layer
 
 
 @pytest.mark.parametrize(
