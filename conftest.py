@@ -20,6 +20,7 @@ MARKERS = (
     "audit: what the base URL and a key alone can show of a vendor",
     "selftest: the suite proven; needs no pair",
     "requirement(id): the row of the guide or of the audit's table that a check judges",
+    "declares(feature): what is asked of the profiles that declare a feature",
     "live_only(reason): what a recording cannot show",
 )
 
@@ -51,6 +52,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--allow-destructive",
         action="store_true",
         help="the Dify workspace is disposable: let ERR-02 take the plugin away and install it again",
+    )
+    group.addoption(
+        "--scope",
+        choices=("key",),
+        help="live: judge what the profiles' keys alone can show, with no other setting; the rest is not applicable",
     )
     group.addoption(
         "--total-timeout", type=float, metavar="SECONDS", help="let a live run act no longer than this; default: no end"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,24 @@ class Spending:
 
 
 @dataclass(frozen=True)
+class Target:
+    """What a profile judged: a model below a base URL, and what its answers call their server."""
+
+    profile: str
+    model: str
+    base_url: str
+    server: str = ""
+
+    def __str__(self) -> str:
+        server = f", server {self.server}" if self.server else ""
+        return f"{self.profile}: {self.model} at {self.base_url}{server}"
+
+
+@dataclass(frozen=True)
 class Report:
-    """A run's conclusion. `pair` is LIVE or RECORDED; `software` names both sides; `left_behind` lists
-    what the run created and could not remove."""
+    """A run's conclusion. `pair` is LIVE or RECORDED; `edition` is empty where no profile follows the guide; `scope`
+    is `key` where a key's alone was judged; `software` names both sides; `left_behind` lists what the run created and
+    could not remove."""
 
     pair: str
     run_id: str
@@ -54,7 +69,7 @@ class Report:
     suite_commit: str
     command: str
     edition: str
-    profiles: Sequence[str]
+    targets: Sequence[Target]
     exit_code: int
     complete: bool
     spending: Spending
@@ -64,6 +79,7 @@ class Report:
     software: Mapping[str, str] = field(default_factory=dict)
     left_behind: Sequence[str] = ()
     fault: str = ""
+    scope: str = ""
 
     @property
     def conclusion(self) -> str:
@@ -72,7 +88,8 @@ class Report:
             seen = "NOT SEEN" if self.exit_code == CONFORMANT else "SEEN"
             return f"{seen}: seeded {self.fault}"
         if self.exit_code == CONFORMANT:
-            return "CONFORMANT" if self.pair == "LIVE" else "HOLDS (on this recording)"
+            scope = f" (scope: {self.scope})" if self.scope else ""
+            return f"CONFORMANT{scope}" if self.pair == "LIVE" else "HOLDS (on this recording)"
         return "NOT CONFORMANT" if self.exit_code == NOT_CONFORMANT else "COULD NOT JUDGE"
 
     @property
@@ -94,7 +111,9 @@ class Report:
             "suite_commit": self.suite_commit,
             "command": self.command,
             "edition": self.edition,
-            "profiles": list(self.profiles),
+            "profiles": [each.profile for each in self.targets],
+            "targets": [asdict(each) for each in self.targets],
+            "scope": self.scope,
             "software": dict(self.software),
             "provenance": dict(self.provenance),
             "fault": self.fault,
@@ -131,7 +150,8 @@ def markdown(report: Report) -> str:
         f"# {report.pair}: {report.conclusion}",
         "",
         f"- evidence taken {report.taken_at}, judged {report.judged_at}, run `{report.run_id}`",
-        f"- guide edition {report.edition}, profiles {', '.join(report.profiles)}",
+        *([f"- guide edition {report.edition}"] if report.edition else []),
+        *(f"- profile {target}" for target in report.targets),
         f"- suite commit `{report.suite_commit}`, command `{report.command}`",
         f"- {totals or 'no verdict'}" + ("" if report.complete else " (a part of the suite was selected)"),
         f"- requests: {report.spending.gateway} to the gateway, {report.spending.dify} to Dify"
@@ -190,7 +210,9 @@ def terminal(report: Report) -> list[str]:
     totals = ", ".join(f"{number} {outcome}" for outcome, number in counts(report.verdicts).items())
     lines = [
         head,
-        f"  evidence of {report.taken_at}; profiles {', '.join(report.profiles)}; guide edition {report.edition}",
+        f"  evidence of {report.taken_at}; profiles {', '.join(each.profile for each in report.targets)}"
+        + (f"; guide edition {report.edition}" if report.edition else ""),
+        *(f"  {target}" for target in report.targets if report.pair == "LIVE"),
         f"  {totals or 'no verdict'}; requests {report.spending.gateway} gateway, {report.spending.dify} Dify"
         f" ({report.spending.attempts}); {report.spending.tokens} tokens",
     ]
@@ -205,7 +227,7 @@ def terminal(report: Report) -> list[str]:
             lines.append(f"     {outcome}: {_few([_name(verdict) for verdict in verdicts])}")
             if outcome in ("fail", "error", "warn") and verdicts[0].reason != cause.cause:
                 lines.append(f"       {verdicts[0].reason[:300]}")
-    if report.exit_code != CONFORMANT:
+    if report.exit_code != CONFORMANT and report.edition:
         lines += [f"  versions: {_versions(report)}"]
     lines += [f"  may be left behind: {line}" for line in report.left_behind]
     return lines

@@ -14,6 +14,7 @@ import pytest
 from _pytest.junitxml import xml_key
 
 from fixtures.judging.story import TROUBLE, observed, retold, tell
+from fixtures.model.profiles import Profile
 from fixtures.model.proven import check_key
 from fixtures.model.requirement import requirements
 from fixtures.model.verdict import CONFORMANT, Evidence, Verdict, exit_code, stale_deviations
@@ -21,7 +22,7 @@ from fixtures.pair import SESSION, Run, suite_commit
 from fixtures.record import publish_if_green
 from fixtures.verdicts import READABLE
 from reports.allure_adapter import retell
-from reports.conformance import Report, Spending, terminal, uncovered, write
+from reports.conformance import Report, Spending, Target, terminal, uncovered, write
 
 SPENDING = tuple(each.name for each in fields(Spending))
 
@@ -100,7 +101,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     verdicts = _all_verdicts(collector, run)
     if not verdicts:
         return
-    story = tell(verdicts, observed(run.evidence)) if any(each.outcome in TROUBLE for each in verdicts) else []
+    vendors = [profile.name for profile in run.profiles if profile.rollout is None]
+    story = tell(verdicts, observed(run.evidence), vendors) if any(each.outcome in TROUBLE for each in verdicts) else []
     verdicts = retold(verdicts, story)
     _retell(config, [verdict for verdict in verdicts if verdict.outcome in TROUBLE])
     complete = _is_complete(config)
@@ -117,8 +119,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         taken_at=run.manifest.recorded_at,
         suite_commit=suite_commit(),
         command="pytest " + shlex.join(_without_folder(str(arg)) for arg in config.invocation_params.args),
-        edition=run.manifest.edition,
-        profiles=[profile.name for profile in run.profiles],
+        edition=run.manifest.edition if len(vendors) < len(run.profiles) else "",
+        targets=[_target(profile, run, collector.spent) for profile in run.profiles],
         exit_code=code,
         complete=complete,
         spending=Spending(*(sum(step[what] for step in steps) for what in SPENDING)),
@@ -128,6 +130,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         software={name: version for step in steps for name, version in step["software"].items()},
         left_behind=run.left_behind,
         fault=run.manifest.fault,
+        scope=run.manifest.scope,
     )
     write(collector.report, Path(config.option.report_dir))  # before the clean-up, which may take its time
     run.close()
@@ -137,6 +140,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     publish_if_green(config, green=green)
     broken = 1 if collector.other_failures else 0  # a selftest says nothing of the pair, and yet the run is red
     session.exitstatus = max(code, exitstatus) if exitstatus > 1 else code or broken
+
+
+def _target(profile: Profile, run: Run, spent: Mapping[str, Mapping[str, Any]]) -> Target:
+    """What a profile judged, as far as its own steps tell."""
+    base_url = profile.base_url or run.manifest.settings.get("CRAZYROUTER_BASE_URL", "")
+    servers = (step["server"] for name, step in spent.items() if name.startswith(f"{profile.name}/"))
+    return Target(profile.name, profile.chat_model, base_url, next(filter(None, servers), ""))
 
 
 def _retell(config: pytest.Config, troubled: Sequence[Verdict]) -> None:

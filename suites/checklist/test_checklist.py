@@ -95,7 +95,7 @@ def test_the_document_is_indexed(imported_document: Import) -> None:
 
 @requirement("CHK-07")
 def test_the_token_has_the_planned_whitelist(token_usage: TokenUsage, profile: Profile) -> None:
-    planned = frozenset(profile.rollout.token.models)
+    planned = frozenset(profile.plan.token.models)
     assert token_usage.ok, f"expected the token's limits, got {token_usage.exchange.summary()}"
     assert token_usage.models == planned, (
         f"expected a whitelist of {sorted(planned)}, the token has {sorted(token_usage.models or ['no whitelist'])}"
@@ -104,7 +104,7 @@ def test_the_token_has_the_planned_whitelist(token_usage: TokenUsage, profile: P
 
 @requirement("CHK-07", see="ERR-09")
 def test_the_token_has_the_planned_quota_cap(token_usage: TokenUsage, profile: Profile) -> None:
-    planned = profile.rollout.token.quota_cap_usd
+    planned = profile.plan.token.quota_cap_usd
     granted = token_usage.granted / UNITS_PER_USD
     assert not token_usage.unlimited, f"expected a cap of {planned} USD, the token is unlimited"
     assert 0 < granted <= planned, f"expected a cap of at most {planned} USD, the token was granted {granted} USD"

@@ -3,6 +3,7 @@
 import pytest
 
 from fixtures.clients.chat import ChatReply
+from fixtures.clients.gateway import request_id
 from fixtures.model.exchange import Exchange
 from fixtures.model.requirement import requirement
 from fixtures.steps.gateway.chat import Twins
@@ -23,7 +24,10 @@ def assert_error_object(answer: Exchange) -> None:
 
 
 @requirement("WIRE-23")
-@pytest.mark.parametrize("path", ["/models", "/chat/completions", "/embeddings"])
+@pytest.mark.parametrize(
+    "path",
+    ["/models", "/chat/completions", pytest.param("/embeddings", marks=pytest.mark.declares("embeddings"))],
+)
 def test_a_wrong_key_is_401(key_refusals: Refusals, models_list: Exchange, path: str) -> None:
     answer = key_refusals.by_path[path]
     assert_healthy(models_list)
@@ -48,9 +52,7 @@ def test_no_key_is_401(key_refusals: Refusals, models_list: Exchange) -> None:
 @requirement("WIRE-25")
 def test_no_refusal_echoes_the_key(key_refusals: Refusals, models_list: Exchange) -> None:
     echoing = [path for path, answer in key_refusals.by_path.items() if key_refusals.wrong_key in answer.text]
-    refused = [answer.status for answer in key_refusals.by_path.values()]
     assert_healthy(models_list)
-    assert refused == [401, 401, 401], f"expected the wrong key to be refused with 401, got {refused}"
     assert not echoing, f"expected no refusal to show the key, it stands in the answers of {echoing}"
 
 
@@ -93,7 +95,7 @@ def test_each_answer_has_its_own_request_id(
     key_refusals: Refusals, bad_requests: BadRequests, models_list: Exchange
 ) -> None:
     answers = [models_list, *key_refusals.by_path.values(), bad_requests.unknown_model]
-    ids = [answer.response.header("x-oneapi-request-id") if answer.response else "" for answer in answers]
+    ids = [request_id(answer) for answer in answers]
     assert_healthy(models_list)
     assert all(ids), f"expected a request id on every answer, found {ids}"
     assert len(set(ids)) == len(ids), f"expected a different id on every answer, found {ids}"

@@ -192,7 +192,7 @@ def test_the_lower_cost_embedding_model_answers(recommended_embeddings: dict[str
 @requirement("TOK-01")
 def test_nothing_but_dify_is_seen_on_the_token(token_rows: Exchange, profile: Profile) -> None:
     rows = read_log(token_rows)
-    foreign = {row.model for row in rows if row.type == CONSUMED} - set(profile.rollout.token.models)
+    foreign = {row.model for row in rows if row.type == CONSUMED} - set(profile.plan.token.models)
     assert rows, f"expected rows of the token in the log, got {token_rows.summary()}"
     assert not foreign, f"expected only the planned models on the token, its log shows {sorted(foreign)}"
 
@@ -277,7 +277,7 @@ def test_chat_and_embedding_traffic_are_seen_apart(traffic: Traffic, profile: Pr
 def test_environments_have_tight_caps(environment_usage: dict[str, TokenUsage], profile: Profile) -> None:
     unlimited = [name for name, usage in environment_usage.items() if usage.unlimited or not usage.ok]
     caps = {name: usage.granted / UNITS_PER_USD for name, usage in environment_usage.items()}
-    plan = {name: environment.quota_cap_usd for name, environment in profile.rollout.environments.items()}
+    plan = {name: environment.quota_cap_usd for name, environment in profile.plan.environments.items()}
     above = [name for name, cap in caps.items() if cap > min(plan[name], caps["production"])]
     assert not unlimited, f"expected a cap on every environment's token, none on {unlimited}"
     assert not above, f"expected caps of at most {plan} USD and none above production's, they are {caps} USD"

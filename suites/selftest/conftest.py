@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +89,22 @@ def live_settings(url: str) -> dict[str, str]:
         "DIFY_EMAIL": "owner@example.org",
         "DIFY_MEMBER_EMAIL": "member@example.org",
     }
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[str]:
+    """A lab of its own on a free port; gives what it printed until it was ready."""
+    command = [sys.executable, "-m", "fixtures.lab", "--port=0", *arguments]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout
+        try:
+            yield "".join(takewhile(str.strip, process.stdout))
+        finally:
+            process.terminate()
+
+
+def settings_in(printed: str) -> dict[str, str]:
+    """The settings that a lab prints."""
+    return dict(re.findall(r"^export (\w+)=(\S+)$", printed, re.MULTILINE))

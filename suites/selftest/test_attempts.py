@@ -197,7 +197,7 @@ class OneStreamCut:
     """A vendor one of whose streams, the capped one, breaks off after 12 events."""
 
     def __call__(self, request: Handler) -> None:
-        if b'"stream":true' in request.body and b'"max_tokens"' in request.body:
+        if b'"stream":true' in request.body and b'"max_completion_tokens"' in request.body:
             cut_after(request, 12)
         else:
             well(request)

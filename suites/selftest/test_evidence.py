@@ -160,7 +160,7 @@ def test_the_beginning_of_a_secret_at_the_end_of_what_came_is_left_out(length: i
 @pytest.mark.parametrize("ended", BROKEN)
 def test_what_is_not_whole_is_not_published(tmp_path: Path, ended: Ended) -> None:
     write(tmp_path / "evidence" / KEY.file, KEY, [exchange(ended)])
-    manifest = Manifest("run", "2026-11-24", "live", "gpt-5.4", ("gpt-5.4",), "2026-03-23", {}, False, False)
+    manifest = Manifest("run", "2026-11-24", "live", "gpt-5.4", {"gpt-5.4": {}}, "2026-03-23", {}, False, False)
     write_manifest(tmp_path / "evidence", manifest)
     with pytest.raises(TapeError, match=f"the answer of gpt-5.4/short_chat#1 was {ended} after 40 chunks"):
         publish(tmp_path / "evidence", tmp_path / "recording", manifest)

@@ -8,13 +8,9 @@ import math
 import re
 import shlex
 import struct
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +29,11 @@ from fixtures.lab.brain import tokens
 from fixtures.lab.embedding import embedded
 from fixtures.lab.models import served
 from fixtures.model import sse
-from fixtures.proof.__main__ import clean_environment
 from fixtures.steps.gateway.chat import LONG_TEXT
 from fixtures.steps.gateway.conversations import ASKED, CODE_WORD, INSTRUCTIONS, TOLD
 from fixtures.steps.gateway.tools import WEATHER_TOOL
 from fixtures.wire.tape import TapeError
-from suites.selftest.conftest import ROOT, Suite
+from suites.selftest.conftest import ROOT, Suite, settings_in, started
 
 pytestmark = [pytest.mark.selftest, pytest.mark.xdist_group("lab")]
 
@@ -46,30 +41,11 @@ GATEWAY_ONLY = {"an_answer_is_charged_to_the_token", "a_refusal_is_not_charged",
 """Checks of WIRE-41: they make tokens, for which a gateway and an access token are needed."""
 
 
-@contextmanager
-def started(*arguments: str) -> Iterator[str]:
-    """A lab of its own on a free port; gives what it printed until it was ready."""
-    command = [sys.executable, "-m", "fixtures.lab", "--port=0", *arguments]
-    with subprocess.Popen(
-        command, cwd=ROOT, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        assert process.stdout
-        try:
-            yield "".join(takewhile(str.strip, process.stdout))
-        finally:
-            process.terminate()
-
-
 @pytest.fixture(scope="module")
 def printed() -> Iterator[str]:
     """What the lab of this module says of itself."""
     with started() as text:
         yield text
-
-
-def settings_in(printed: str) -> dict[str, str]:
-    """The settings that a lab prints."""
-    return dict(re.findall(r"^export (\w+)=(\S+)$", printed, re.MULTILINE))
 
 
 @pytest.fixture(scope="module")

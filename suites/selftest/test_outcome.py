@@ -239,9 +239,8 @@ def test_the_exchanges_below_a_check_stand_in_the_order_of_their_steps() -> None
 
 
 def test_a_step_s_spending_names_it_and_counts_requests_by_side_and_tokens() -> None:
-    used = answered(
-        "/v1/chat/completions", 200, {"usage": {"total_tokens": 11}}, headers=(("X-New-Api-Version", "v1"),)
-    )
+    headers = (("X-New-Api-Version", "v1"), ("Server", "nginx"))
+    used = answered("/v1/chat/completions", 200, {"usage": {"total_tokens": 11}}, headers=headers)
     dify = answered("/v1/chat-messages", 200, {}, side="dify")
     assert spending(STEP, [MODELS, used, dify]) == {
         "step": "gpt-5.4/first_app",
@@ -252,6 +251,7 @@ def test_a_step_s_spending_names_it_and_counts_requests_by_side_and_tokens() -> 
         "lost": 0,
         "limited": 0,
         "software": {"New API": "v1"},
+        "server": "nginx",
     }
 
 

@@ -17,6 +17,7 @@ from fixtures.model.profiles import (
     FOLDER,
     Deviation,
     Environment,
+    Profile,
     TokenPlan,
     available,
     load_profile,
@@ -55,12 +56,12 @@ def test_the_profiles_cover_the_editions_chat_models() -> None:
 @pytest.mark.parametrize("name", available())
 def test_the_planned_token_may_call_every_model_of_the_profile(name: str) -> None:
     profile = load_profile(name)
-    assert {profile.chat_model, *profile.embedding_models.values()} <= set(profile.rollout.token.models)
+    assert {profile.chat_model, *profile.embedding_models.values()} <= set(profile.plan.token.models)
 
 
 @pytest.mark.parametrize("name", available())
 def test_the_environments_have_a_key_variable_each(name: str) -> None:
-    environments = load_profile(name).rollout.environments
+    environments = load_profile(name).plan.environments
     assert list(environments) == ["development", "staging", "production"]
     assert len({each.api_key_env for each in environments.values()}) == 3
 
@@ -126,10 +127,17 @@ def test_a_base_url_that_cannot_work_is_refused(file: Path, url: str) -> None:
         pytest.param("name: gpt-5.4", "name: gpt-5.5", "write gpt-5.4 as the file is called", id="other name"),
         pytest.param("name: gpt-5.4", "name: GPT 5.4", "lower case letters", id="odd name"),
         pytest.param("chat_model:", "chat_modle:", "did you mean chat_model?", id="unknown key"),
-        pytest.param("  low_cost: text-embedding-3-small\n", "", "missing the field low_cost", id="missing field"),
+        pytest.param("chat_model: gpt-5.4\n", "", "missing the field chat_model", id="missing field"),
+        pytest.param(
+            "breaking_parameters: {presence_penalty: 1}\n",
+            "",
+            "has rollout and lacks breaking_parameters",
+            id="half a plan",
+        ),
         pytest.param("tools", "tool", "features.2. .*did you mean tools?", id="feature"),
         pytest.param("stop: refused", "stop: ignored", "write one of honoured, dropped, refused", id="effect"),
-        pytest.param("  temperature: accepted", "  temprature: dropped", "did you mean temperature?", id="parameter"),
+        pytest.param("  seed: accepted", "  sede: accepted", "did you mean seed?", id="parameter"),
+        pytest.param("n: honoured", "n: [honoured, honored]", "did you mean honoured?", id="effects"),
         pytest.param("{presence_penalty: 1}", "{presence_penalty: high}", "write a number", id="no number"),
         pytest.param("{presence_penalty: 1}", "{}", "a parameter and its number", id="no values"),
         pytest.param("quota_cap_usd: 1000", "quota_cap_usd: 0", "a sum in USD above 0", id="cap"),
@@ -152,7 +160,7 @@ def test_a_mistake_is_named_with_file_and_line(file: Path, old: str, new: str, w
         load_profile(str(file))
     # A missing field is named at the entry that lacks it, one or more lines above.
     named = int(str(caught.value).split(":")[1])
-    assert named == line or "missing" in words
+    assert named == line or "missing" in words or "lacks" in words
 
 
 def test_a_profile_says_what_its_file_says(file: Path) -> None:
@@ -162,11 +170,31 @@ def test_a_profile_says_what_its_file_says(file: Path) -> None:
     data = yaml.safe_load(file.read_text("utf-8"))
     profile, plan = load_profile(str(file)), data["rollout"]
     assert profile.api_key_env == "OTHER_KEY"
-    assert profile.features == set(data["features"])
-    assert profile.parameters == data["parameters"]
+    assert profile.features == {*data["features"], "embeddings", "parameters"}
+    assert profile.parameters == {n: (e,) if isinstance(e, str) else tuple(e) for n, e in data["parameters"].items()}
     assert profile.breaking_parameters == data["breaking_parameters"]
-    assert profile.rollout.token == TokenPlan(tuple(plan["token"]["models"]), plan["token"]["quota_cap_usd"])
-    assert profile.rollout.environments == {
-        name: Environment(name, **each) for name, each in plan["environments"].items()
-    }
+    assert profile.plan.token == TokenPlan(tuple(plan["token"]["models"]), plan["token"]["quota_cap_usd"])
+    assert profile.plan.environments == {name: Environment(name, **each) for name, each in plan["environments"].items()}
     assert profile.deviations == (Deviation("CHK-05", "the log is off", date(2026, 12, 31)),)
+
+
+@pytest.mark.parametrize("name", available())
+def test_a_profile_is_the_same_after_it_was_evidence(name: str) -> None:
+    profile = load_profile(name)
+    assert Profile.from_data(profile.to_data()) == profile
+
+
+VENDOR = """\
+name: vendor
+base_url: http://127.0.0.1:8080/v1
+api_key_env: VENDOR_API_KEY
+chat_model: smollm2
+"""
+
+
+def test_four_lines_describe_a_plain_vendor(tmp_path: Path) -> None:
+    (tmp_path / "vendor.yaml").write_text(VENDOR, "utf-8")
+    profile = load_profile(str(tmp_path / "vendor.yaml"))
+    assert (profile.base_url, profile.chat_model) == ("http://127.0.0.1:8080/v1", "smollm2")
+    assert (profile.rollout, profile.features, profile.embedding_models) == (None, frozenset(), {})
+    assert Profile.from_data(profile.to_data()) == profile

@@ -15,7 +15,7 @@ from fixtures.wire.tape import TapeError, write
 pytestmark = pytest.mark.selftest
 
 KEY = Key("gpt-5.4", "gateway_log")
-MANIFEST = Manifest("old", "2026-11-24", "live", "gpt-5.4", ("gpt-5.4",), "2026-03-23", {}, True, False)
+MANIFEST = Manifest("old", "2026-11-24", "live", "gpt-5.4", {"gpt-5.4": {}}, "2026-03-23", {}, True, False)
 NEW = replace(MANIFEST, run_id="new")
 
 

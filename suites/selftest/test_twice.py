@@ -61,7 +61,7 @@ def recorded(folder: Path, order: Sequence[str], monkeypatch: pytest.MonkeyPatch
         for name in order:
             acting.provide(name, PROFILE)
         acting.stop()
-    manifest = Manifest("run", "2026-11-24", "live", PROFILE.name, (PROFILE.name,), "2026-03-23", {}, False, False)
+    manifest = Manifest("run", "2026-11-24", "live", PROFILE.name, {PROFILE.name: {}}, "2026-03-23", {}, False, False)
     write_manifest(folder, manifest)
     return Judge(folder, manifest, guide().edition, Recorded(folder, manifest, folder))
 

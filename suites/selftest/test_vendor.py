@@ -1,0 +1,111 @@
+"""A plain vendor: a base URL, a key and a model are enough, and nothing of the guide is said of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from reports.conformance import SCHEMA
+from suites.selftest.conftest import Outcome, Suite, run_suite, settings_in, started
+
+pytestmark = [pytest.mark.selftest, pytest.mark.xdist_group("lab")]
+
+AUDIT = ("--pair=live", "suites/gateway")
+CROSSED = re.compile("crazyrouter|ERR-[0-9]|guide", re.IGNORECASE)
+"""Words that are of no vendor but the guide's."""
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[dict[str, str]]:
+    """The settings of a lab of this module's own."""
+    with started() as printed:
+        yield settings_in(printed)
+
+
+def vendor(folder: Path, lab: dict[str, str], *more: str) -> Path:
+    """A profile of four lines, and what more is given."""
+    path = folder / "vendor.yaml"
+    lines = ["name: vendor", f"base_url: {lab['CRAZYROUTER_BASE_URL']}", "api_key_env: VENDOR_API_KEY"]
+    path.write_text("\n".join([*lines, "chat_model: claude-sonnet-4-6", *more, ""]), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def plain(lab: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """The lab audited under a profile of four lines, which is gone afterwards."""
+    folder = tmp_path_factory.mktemp("vendor")
+    path = vendor(folder, lab)
+    key = {"VENDOR_API_KEY": lab["CRAZYROUTER_API_KEY"]}
+    done = run_suite(folder / "out", *AUDIT, f"--profile={path}", env=key)
+    path.unlink()
+    return done
+
+
+def test_a_profile_of_four_lines_is_enough(plain: Outcome) -> None:
+    assert (plain.headline, plain.exit_code) == ("LIVE CONFORMANT", 0), plain.output
+
+
+def test_what_the_profile_does_not_declare_is_not_asked(plain: Outcome) -> None:
+    silent = {row for (row, _, _), outcome in plain.verdicts.items() if outcome == "not_applicable"}
+    assert {"WIRE-18", "WIRE-20", "WIRE-33", "WIRE-35", "WIRE-41"} <= silent
+    assert plain.report["totals"]["requests"]["gateway"] < 20
+
+
+def test_the_report_names_the_vendor(plain: Outcome, lab: dict[str, str]) -> None:
+    jsonschema.validate(plain.report, json.loads(SCHEMA.read_text("utf-8")))
+    (target,) = plain.report["targets"]
+    assert (target["profile"], target["base_url"]) == ("vendor", lab["CRAZYROUTER_BASE_URL"])
+    assert target["server"]
+
+
+def test_a_run_is_judged_again_without_its_profile_s_file(plain: Outcome, suite: Suite) -> None:
+    (evidence,) = (plain.folder / "evidence").iterdir()
+    again = suite(f"--evidence={evidence}")
+    assert again.headline == plain.headline
+    assert again.verdicts == plain.verdicts
+
+
+def test_nothing_of_the_guide_is_said_of_a_vendor(lab: dict[str, str], tmp_path: Path, suite: Suite) -> None:
+    path = vendor(tmp_path, lab, "parameters: {n: refused}", "headers: {x-provider: a}")
+    done = suite(*AUDIT, f"--profile={path}", env={"VENDOR_API_KEY": "sk-no-such-key-0123456789abcdef"})
+    said = done.output.partition("= conformance =")[2].replace(str(done.folder), "")
+    assert done.exit_code == 1
+    assert not CROSSED.findall(said), said
+
+
+def test_the_guide_s_rows_are_not_asked_of_a_vendor(lab: dict[str, str], tmp_path: Path, suite: Suite) -> None:
+    done = suite("--pair=live", "-m", "nightly", f"--profile={vendor(tmp_path, lab)}", env={"VENDOR_API_KEY": "x" * 20})
+    asked = {row for (row, _, _), outcome in done.verdicts.items() if outcome not in ("not_applicable", "excluded")}
+    assert all(row.startswith("WIRE") for row in asked), sorted(asked)
+
+
+def test_a_key_s_scope_is_judged_by_the_key_alone(lab: dict[str, str], suite: Suite) -> None:
+    more = {**lab, "CRAZYROUTER_ACCESS_TOKEN": "a-token-that-is-not-used", "CRAZYROUTER_USER_ID": "1"}
+    done = suite(*AUDIT, "--scope=key", "--profile=gpt-5.4", env=more)
+    assert (done.headline, done.exit_code) == ("LIVE CONFORMANT (scope: key)", 0), done.output
+    reasons = {v["requirement"]: v["reason"] for v in done.report["verdicts"] if v["outcome"] == "not_applicable"}
+    assert reasons["WIRE-41"].startswith("a key alone cannot show this: ")
+
+
+def test_a_key_s_scope_without_the_key_names_it(lab: dict[str, str], suite: Suite) -> None:
+    done = suite(*AUDIT, "--scope=key", env={"CRAZYROUTER_BASE_URL": lab["CRAZYROUTER_BASE_URL"]})
+    assert done.exit_code == 2
+    assert "set CRAZYROUTER_API_KEY" in done.headline
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--pair=live", "--allow-writes"], "--scope=key changes nothing: leave --allow-writes"),
+        (["--pair=recorded"], "--scope narrows a live run"),
+    ],
+)
+def test_a_scope_that_cannot_be_is_one_clear_line(suite: Suite, options: list[str], words: str) -> None:
+    done = suite("--scope=key", *options, env={"CRAZYROUTER_API_KEY": "sk-0123456789abcdefgh"})
+    assert done.exit_code == 4
+    assert words in done.output
