@@ -46,6 +46,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--provenance", type=Path, metavar="FILE", help="what a new recording is taken from")
     group.addoption("--profile", action="append", metavar="NAME|PATH", help="a profile to judge under; repeatable")
     group.addoption(
+        "--vendor",
+        metavar="URL",
+        help="with --model: judge the vendor at this base URL, live and without a profile",
+    )
+    group.addoption("--model", metavar="NAME", help="with --vendor: the chat model to ask")
+    group.addoption("--key-env", metavar="NAME", help="with --vendor: the variable of its key; default: VENDOR_API_KEY")
+    group.addoption(
+        "--write-profile", type=Path, metavar="FILE", help="keep what was found of a plain vendor as a profile, in FILE"
+    )
+    group.addoption(
         "--allow-writes", action="store_true", help="let a live run create objects of its own and remove them"
     )
     group.addoption(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from _pytest.junitxml import xml_key
 
+from fixtures.judging.outcome import spent
 from fixtures.judging.story import TROUBLE, observed, retold, tell
 from fixtures.model.profiles import Profile
 from fixtures.model.proven import check_key
@@ -111,6 +112,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     code = exit_code(verdicts, strict=bool(config.getini("strict")), complete=complete)
     if complete and uncovered(verdicts):
         code = code or 2
+    collector.spent |= {str(key): spent(key, exchanges) for key, exchanges in run.discovered.items()}
     steps = collector.spent.values()
     collector.report = Report(
         pair="LIVE" if run.manifest.pair == "live" else "RECORDED",

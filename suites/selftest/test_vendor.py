@@ -10,8 +10,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from fixtures.clients.chat import read_chat
+from fixtures.model.profiles import load_profile
+from fixtures.steps.gateway.discovery import limit_of
 from reports.conformance import SCHEMA
 from suites.selftest.conftest import Outcome, Suite, run_suite, settings_in, started
+from suites.selftest.stories import asked as exchange_of
 
 pytestmark = [pytest.mark.selftest, pytest.mark.xdist_group("lab")]
 
@@ -50,10 +54,21 @@ def test_a_profile_of_four_lines_is_enough(plain: Outcome) -> None:
     assert (plain.headline, plain.exit_code) == ("LIVE CONFORMANT", 0), plain.output
 
 
-def test_what_the_profile_does_not_declare_is_not_asked(plain: Outcome) -> None:
-    silent = {row for (row, _, _), outcome in plain.verdicts.items() if outcome == "not_applicable"}
-    assert {"WIRE-18", "WIRE-20", "WIRE-33", "WIRE-35", "WIRE-41"} <= silent
-    assert plain.report["totals"]["requests"]["gateway"] < 20
+def asked(run: Outcome) -> set[str]:
+    """The rows that a run asked of the vendor."""
+    return {row for (row, _, _), outcome in run.verdicts.items() if outcome not in ("not_applicable", "excluded")}
+
+
+def test_what_the_vendor_has_is_found_and_asked(plain: Outcome) -> None:
+    assert {"WIRE-18", "WIRE-20"} <= asked(plain), "tools and embeddings"
+    assert not {"WIRE-33", "WIRE-35", "WIRE-41"} & asked(plain), "a log, parameters, charges"
+
+
+def test_what_the_profile_says_is_not_there_is_not_asked(lab: dict[str, str], tmp_path: Path, suite: Suite) -> None:
+    path = vendor(tmp_path, lab, "features: []")
+    done = suite(*AUDIT, f"--profile={path}", env={"VENDOR_API_KEY": lab["CRAZYROUTER_API_KEY"]})
+    assert not {"WIRE-18", "WIRE-20"} & asked(done)
+    assert done.report["totals"]["requests"]["gateway"] < 20
 
 
 def test_the_report_names_the_vendor(plain: Outcome, lab: dict[str, str]) -> None:
@@ -80,8 +95,7 @@ def test_nothing_of_the_guide_is_said_of_a_vendor(lab: dict[str, str], tmp_path:
 
 def test_the_guide_s_rows_are_not_asked_of_a_vendor(lab: dict[str, str], tmp_path: Path, suite: Suite) -> None:
     done = suite("--pair=live", "-m", "nightly", f"--profile={vendor(tmp_path, lab)}", env={"VENDOR_API_KEY": "x" * 20})
-    asked = {row for (row, _, _), outcome in done.verdicts.items() if outcome not in ("not_applicable", "excluded")}
-    assert all(row.startswith("WIRE") for row in asked), sorted(asked)
+    assert all(row.startswith("WIRE") for row in asked(done)), sorted(asked(done))
 
 
 def test_a_key_s_scope_is_judged_by_the_key_alone(lab: dict[str, str], suite: Suite) -> None:
@@ -96,6 +110,69 @@ def test_a_key_s_scope_without_the_key_names_it(lab: dict[str, str], suite: Suit
     done = suite(*AUDIT, "--scope=key", env={"CRAZYROUTER_BASE_URL": lab["CRAZYROUTER_BASE_URL"]})
     assert done.exit_code == 2
     assert "set CRAZYROUTER_API_KEY" in done.headline
+
+
+@pytest.fixture(scope="module")
+def found(lab: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """The lab audited without any file, and what was found of it kept."""
+    folder = tmp_path_factory.mktemp("found")
+    options = [f"--vendor={lab['CRAZYROUTER_BASE_URL']}", "--model=gpt-5.4", f"--write-profile={folder / 'kept.yaml'}"]
+    return run_suite(folder, "suites/gateway", *options, env={"VENDOR_API_KEY": lab["CRAZYROUTER_API_KEY"]})
+
+
+def test_a_vendor_needs_no_file(found: Outcome) -> None:
+    assert (found.headline, found.exit_code) == ("LIVE CONFORMANT", 0), found.output
+
+
+def test_what_was_found_is_kept_as_a_profile(found: Outcome, lab: dict[str, str]) -> None:
+    kept = load_profile(str(found.folder / "kept.yaml"))
+    assert (kept.name, kept.base_url) == ("kept", lab["CRAZYROUTER_BASE_URL"])
+    assert kept.features == {"tools", "embeddings"}
+    assert not kept.discovers
+
+
+def test_what_is_not_there_is_not_found(lab: dict[str, str], suite: Suite) -> None:
+    options = [f"--vendor={lab['CRAZYROUTER_BASE_URL']}", "--model=gpt-5.4"]
+    done = suite("suites/gateway", *options, env={"VENDOR_API_KEY": "sk-no-such-key-0123456789abcdef"})
+    assert done.exit_code == 1
+    assert not {"WIRE-18", "WIRE-20"} & asked(done)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "limit"),
+    [
+        (
+            400,
+            {"error": {"message": "use 'max_completion_tokens' instead", "param": "max_tokens"}},
+            "max_completion_tokens",
+        ),
+        (400, {"error": {"message": "no such model"}}, "max_tokens"),
+        (200, {"choices": [{"message": {"content": "max_completion_tokens"}}]}, "max_tokens"),
+    ],
+)
+def test_a_refusal_names_the_parameter_that_caps_an_answer(status: int, answer: object, limit: str) -> None:
+    assert limit_of(read_chat(exchange_of("/v1/chat/completions", status, answer, body={}))) == limit
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--vendor=https://vendor.example/v1"], "--vendor=URL and --model=NAME go together"),
+        (["--model=m"], "--vendor=URL and --model=NAME go together"),
+        (["--vendor=https://vendor.example", "--model=m"], "--vendor is 'https://vendor.example'; write an http"),
+        (["--vendor=https://v.example/v1", "--model=m", "--key-env=sk-1"], "--key-env is 'sk-1'; write the name of"),
+        (["--vendor=https://v.example/v1", "--model=m", "--profile=gpt-5.4"], "stands in place of --profile"),
+        (["--vendor=https://v.example/v1", "--model=m", "--pair=recorded"], "--vendor judges a live vendor"),
+        (
+            ["--vendor=https://v.example/v1", "--model=m", "--write-profile=pyproject.toml"],
+            "one plain vendor's profile",
+        ),
+    ],
+)
+def test_a_vendor_that_cannot_be_is_one_clear_line(suite: Suite, options: list[str], words: str) -> None:
+    done = suite("suites/gateway", *options)
+    assert done.exit_code == 4
+    assert words in done.output
 
 
 @pytest.mark.parametrize(
