@@ -4,6 +4,8 @@ import math
 
 import pytest
 
+from fixtures.model.exchange import string
+from fixtures.model.profiles import Profile
 from fixtures.model.requirement import requirement
 from fixtures.steps.gateway.embeddings import TEXTS, Embeddings
 
@@ -33,6 +35,13 @@ def test_a_text_has_one_embedding(embeddings: Embeddings) -> None:
     same, others = cosine(batch[0], single[0]), [cosine(vector, single[0]) for vector in batch[1:]]
     assert same > 0.999, f"expected the same vector in a batch and alone, their cosine is {same:.4f}"
     assert max(others) < 0.99, f"expected other texts to have other vectors, their cosines are {others}"
+
+
+@requirement("WIRE-07")
+def test_the_vectors_name_the_model_that_was_asked(embeddings: Embeddings, profile: Profile) -> None:
+    model, asked = string(embeddings.batch.get("model")), profile.embedding_models["default"]
+    assert Embeddings.vectors(embeddings.batch), f"expected vectors, got {embeddings.batch.summary()}"
+    assert model.startswith(asked), f"expected vectors of {asked} or a version of it, they are of {model or 'none'}"
 
 
 @requirement("WIRE-22")

@@ -18,6 +18,7 @@ from fixtures.model.guide import guide
 from fixtures.model.key import Key
 from fixtures.model.terms import Certainty, Kind, Layer
 from fixtures.model.verdict import Evidence
+from fixtures.steps.gateway.chat import COUNTING
 from suites.selftest.stories import KEY, NOW, PROFILE, asked, story, told, verdict
 
 pytestmark = pytest.mark.selftest
@@ -580,3 +581,78 @@ def test_what_is_well_is_no_symptom() -> None:
     key = Key(PROFILE, "short_chat")
     well = [ANSWERED, LISTED, record(), streamed(EVENTS), echoed(WORDS)]
     assert [each.came for each in observe(key, well) if each.is_ill] == []
+
+
+# --- what blind trials found --------------------------------------------------------------------------
+
+COUNTED = {"model": "gpt-5.4", "messages": [{"role": "user", "content": COUNTING}]}
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize(
+    ("text", "flaw"),
+    [
+        (" ".join(map(str, range(1, 30))), "max_tokens ignored"),
+        (" ".join(map(str, range(1, 17))) + " Buy more numbers at the shop", "other answer"),
+    ],
+)
+def test_an_advertisement_behind_a_capped_answer_is_no_ignored_cap(name: str, text: str, flaw: str) -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "length"}
+    answer = asked(CHAT, 200, completion(choices=[choice]), body={**COUNTED, name: 16})
+    assert told(answer, row="WIRE-17").cause.startswith(flaw)
+
+
+def test_a_cache_that_answers_what_must_be_refused_is_told_as_one() -> None:
+    hit = (("cf-aig-cache-status", "HIT"),)
+    cached = asked(CHAT, 200, completion(), body=QUESTION, headers=hit, provoked="ERR-04", why="Chat with a wrong key")
+    found = told(cached, row="WIRE-23")
+    assert (found.layer, found.cause.partition(":")[0]) == ("network", "answer from a cache")
+
+
+@pytest.mark.parametrize(
+    ("said", "layer"),
+    [
+        ("The number of apps has reached the limit of your subscription.", "dify_app"),
+        ("You don't have the permission to access this.", "dify_role"),
+    ],
+)
+def test_a_403_of_an_owner_is_no_missing_role(said: str, layer: str) -> None:
+    owner = asked("/console/api/workspaces/current", 200, {"role": "owner"}, side="dify")
+    refused = asked("/console/api/apps", 403, {"code": "forbidden", "message": said}, side="dify", body={}, after=1)
+    found = told(owner, refused, row="CHK-04")
+    assert (found.layer, found.guide_row) == (layer, "")
+    assert said in found.cause
+
+
+def test_a_403_of_an_unknown_role_may_be_one() -> None:
+    refused = asked("/console/api/apps", 403, {"message": "You don't have the permission."}, side="dify", body={})
+    assert told(refused, row="CHK-04").guide_row == "ERR-01"
+
+
+def test_a_model_that_is_refused_and_not_listed_is_one_cause() -> None:
+    listed = asked("/v1/models", 200, {"object": "list", "data": [{"id": "other"}]})
+    refused = asked(CHAT, 400, {"error": {"message": "gpt-5.4 has not been priced yet"}}, body=QUESTION, after=1)
+    found = story([listed, refused], [verdict("WIRE-02"), verdict("WIRE-30")])
+    assert [each.layer for each in found] == ["relay"]
+    assert "has not been priced yet" in found[0].cause
+
+
+def test_a_model_that_is_answered_and_not_listed_is_named() -> None:
+    listed = asked("/v1/models", 200, {"object": "list", "data": [{"id": "other"}]})
+    found = told(listed, ANSWERED, row="WIRE-02")
+    assert found.cause == "the model list of CRAZYROUTER_API_KEY lacks gpt-5.4"
+
+
+def test_a_byte_order_mark_is_named() -> None:
+    marked = "\ufeff" + json.dumps({"object": "list", "data": [{"id": "gpt-5.4"}]})
+    assert told(asked("/v1/models", 200, marked), row="WIRE-01").cause.startswith("byte order mark")
+
+
+def test_vectors_of_another_model_are_named() -> None:
+    vectors = {
+        "model": "small",
+        "data": [{"index": 0, "embedding": [1.0]}],
+        "usage": {"prompt_tokens": 1, "total_tokens": 1},
+    }
+    found = told(asked("/v1/embeddings", 200, vectors, body={"model": "large", "input": ["a"]}), row="WIRE-07")
+    assert found.cause.startswith("other model: large was asked for, and the vectors are of small")
