@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from fixtures.model.exchange import SOFTWARE
 from fixtures.model.guide import guide
 from fixtures.model.proven import PROVEN
 from fixtures.model.requirement import requirements
+from fixtures.model.terms import Basis
 from fixtures.model.verdict import CONFORMANT, NOT_CONFORMANT, Verdict, counts
 from fixtures.wire.tape import write_atomically
 
@@ -131,7 +133,10 @@ class Report:
             "causes": [told.to_data() for told in self.story],
             "left_behind": list(self.left_behind),
             "verdicts": [
-                verdict.to_data() | {"proven_by_faults": self.proven.get(verdict.key, 0)} for verdict in self.verdicts
+                verdict.to_data()
+                | {"proven_by_faults": self.proven.get(verdict.key, 0)}
+                | {"basis": list(requirements()[verdict.requirement].basis)}
+                for verdict in self.verdicts
             ],
         }
 
@@ -157,6 +162,7 @@ def markdown(report: Report) -> str:
         f"- requests: {report.spending.gateway} to the gateway, {report.spending.dify} to Dify"
         f" ({report.spending.attempts}); {report.spending.tokens} tokens",
     ]
+    lines += [f"- {words}"] if (words := by_basis(report)) else []
     lines += [f"- {name}: {version}" for name, version in report.software.items()]
     if statement := report.provenance.get("statement"):
         lines += ["", f"> {' '.join(str(statement).split())}"]
@@ -216,6 +222,7 @@ def terminal(report: Report) -> list[str]:
         f"  {totals or 'no verdict'}; requests {report.spending.gateway} gateway, {report.spending.dify} Dify"
         f" ({report.spending.attempts}); {report.spending.tokens} tokens",
     ]
+    lines += [f"  {words}"] if (words := by_basis(report)) else []
     for number, cause in enumerate(found, 1):
         row = f" {cause.guide_row}" if cause.guide_row else ""
         lines.append(f"  {number}. {cause.layer}{row}: {cause.headline}")
@@ -231,6 +238,25 @@ def terminal(report: Report) -> list[str]:
         lines += [f"  versions: {_versions(report)}"]
     lines += [f"  may be left behind: {line}" for line in report.left_behind]
     return lines
+
+
+_BROKEN = {
+    Basis.GUIDE: "break what the guide promises",
+    Basis.DIFY: "break Dify",
+    Basis.OPENAI_REFERENCE: "deviate from OpenAI's reference",
+    Basis.SSE_STANDARD: "deviate from the SSE standard",
+    Basis.FIELD: "are known to break clients",
+}
+
+
+def by_basis(report: Report) -> str:
+    """What the verdicts that do not hold break or deviate from, in words; empty where all hold. One may count twice."""
+    failed = [verdict for verdict in report.verdicts if verdict.outcome in ("fail", "warn")]
+    found = Counter(basis for verdict in failed for basis in requirements()[verdict.requirement].basis)
+    if not report.edition:  # no profile follows the guide
+        del found[Basis.GUIDE]
+    told = ", ".join(f"{found[basis]} {words}" for basis, words in _BROKEN.items() if found[basis])
+    return f"of {len(failed)} that do not hold, {told}" if told else ""
 
 
 def _versions(report: Report) -> str:

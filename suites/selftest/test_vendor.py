@@ -186,3 +186,15 @@ def test_a_scope_that_cannot_be_is_one_clear_line(suite: Suite, options: list[st
     done = suite("--scope=key", *options, env={"CRAZYROUTER_API_KEY": "sk-0123456789abcdefgh"})
     assert done.exit_code == 4
     assert words in done.output
+
+
+def test_what_does_not_hold_is_counted_by_what_it_breaks(suite: Suite) -> None:
+    done = suite(
+        "suites/gateway/test_streaming.py",
+        "-k",
+        "lines_end_in_lf",
+        "--fault=stream-lines-end-in-crlf",
+        "--profile=gpt-5.4",
+    )
+    assert "of 1 that do not hold, 1 break Dify" in done.output
+    assert [verdict["basis"] for verdict in done.report["verdicts"]] == [["dify"]]
