@@ -656,3 +656,16 @@ def test_vectors_of_another_model_are_named() -> None:
     }
     found = told(asked("/v1/embeddings", 200, vectors, body={"model": "large", "input": ["a"]}), row="WIRE-07")
     assert found.cause.startswith("other model: large was asked for, and the vectors are of small")
+
+
+def test_an_account_without_a_channel_is_one_cause() -> None:
+    empty = asked("/v1/models", 200, {"object": "list", "data": []})
+    refused = asked(CHAT, 503, NO_CHANNEL, body=QUESTION, after=1)
+    found = story([empty, refused], [verdict("CHK-08"), verdict("CHK-04")])
+    assert ["group vip" in each.cause for each in found] == [True]
+
+
+def test_a_token_that_was_read_to_have_no_whitelist_leaves_no_model_out() -> None:
+    usage = asked("/api/usage/token/", 200, {"code": True, "data": {"model_limits_enabled": False}})
+    found = told(usage, row="CHK-07", reason="expected a whitelist, the token has none", see=("ERR-05",))
+    assert (found.certainty, found.likely) == (Certainty.UNEXPLAINED, "")
