@@ -93,7 +93,7 @@ def test_the_document_is_indexed(imported_document: Import) -> None:
     )
 
 
-@requirement("CHK-07")
+@requirement("CHK-07", see="")
 def test_the_token_has_the_planned_whitelist(token_usage: TokenUsage, profile: Profile) -> None:
     planned = frozenset(profile.plan.token.models)
     assert token_usage.ok, f"expected the token's limits, got {token_usage.exchange.summary()}"

@@ -20,9 +20,9 @@ EMPTY = """
 import pytest
 
 from fixtures.clients.chat import ChatReply
-from fixtures.model.exchange import Exchange
 from fixtures.steps.dify.models import SavedModel
-from suites.gateway.test_refusals import assert_healthy
+from fixtures.steps.gateway.refusals import BadRequests
+from suites.gateway.test_refusals import assert_error_object
 from fixtures.model.requirement import requirement
 
 
@@ -46,9 +46,9 @@ def test_it_skips(short_chat: ChatReply) -> None:
     pytest.skip("never asked")
 
 
-@requirement("WIRE-01")
-def test_it_asks_a_helper(models_list: Exchange) -> None:
-    assert_healthy(models_list)
+@requirement("WIRE-28")
+def test_it_asks_a_helper(bad_requests: BadRequests) -> None:
+    assert_error_object(bad_requests.unknown_model)
 """
 
 DOUBLED = """
@@ -105,7 +105,7 @@ def test_a_check_that_asserts_nothing_survives_by_name(matrix: Any, check: str) 
 
 
 def test_an_assertion_of_a_helper_kills_too(matrix: Any) -> None:
-    assert "WIRE-01/it_asks_a_helper" in killed(matrix)
+    assert "WIRE-28/it_asks_a_helper" in killed(matrix)
 
 
 def test_two_checks_of_one_name_are_a_usage_error(tmp_path: Path) -> None:

@@ -196,5 +196,6 @@ def test_four_lines_describe_a_plain_vendor(tmp_path: Path) -> None:
     (tmp_path / "vendor.yaml").write_text(VENDOR, "utf-8")
     profile = load_profile(str(tmp_path / "vendor.yaml"))
     assert (profile.base_url, profile.chat_model) == ("http://127.0.0.1:8080/v1", "smollm2")
-    assert (profile.rollout, profile.features, profile.embedding_models) == (None, frozenset(), {})
+    assert profile.rollout is None and not profile.embedding_models
+    assert profile.features == {"discovery"}
     assert Profile.from_data(profile.to_data()) == profile

@@ -141,7 +141,7 @@ def test_dify_s_old_key_is_told_from_a_dead_one() -> None:
 
 def test_dify_refused_with_a_key_that_the_suite_is_answered_with_is_no_dead_key() -> None:
     found = told(saved("POST"), LISTED, quoted(401))
-    assert found.cause.startswith("the gateway refuses Dify with 401, and answers the suite with the key")
+    assert found.cause.startswith("the gateway refuses Dify with 401, and takes the key that Dify was given elsewhere")
 
 
 def test_dify_refused_with_a_key_that_nobody_is_answered_with_has_a_dead_key() -> None:
@@ -669,3 +669,33 @@ def test_a_token_that_was_read_to_have_no_whitelist_leaves_no_model_out() -> Non
     usage = asked("/api/usage/token/", 200, {"code": True, "data": {"model_limits_enabled": False}})
     found = told(usage, row="CHK-07", reason="expected a whitelist, the token has none", see=("ERR-05",))
     assert (found.certainty, found.likely) == (Certainty.UNEXPLAINED, "")
+
+
+def test_a_cache_before_dify_is_told_and_not_what_it_repeats() -> None:
+    stuck = {"data": [{"indexing_status": "splitting"}]}
+    path = "/v1/datasets/1/documents/2/indexing-status"
+    repeated = asked(path, 200, stuck, side="dify", headers=(("X-Cache", "HIT"), ("Age", "40")))
+    found = told(repeated, row="CHK-06")
+    assert (found.layer, found.cause.partition(":")[0]) == ("network", "answer from a cache")
+
+
+def test_dify_s_own_500_is_not_laid_on_the_embedding_model() -> None:
+    path = "/v1/datasets/1/document/create-by-text"
+    found = told(asked(path, 500, {"message": "Internal Server Error"}, side="dify", body={}), row="CHK-06")
+    assert (found.layer, found.likely) == ("dify_knowledge", "")
+
+
+def test_a_key_whose_record_is_good_is_not_dead_where_only_dify_is_refused() -> None:
+    save = asked(CREDENTIALS, 201, {}, side="dify", body={"model": "m", "credentials": {"api_key": KEY}})
+    found = told(save, record(), quoted(401), row="CHK-04")
+    assert found.layer == "dify_provider"
+
+
+def test_vectors_in_another_order_are_named_by_their_places() -> None:
+    def embedded(texts: list[str], vectors: list[list[float]]) -> Exchange:
+        data = [{"index": n, "embedding": vector} for n, vector in enumerate(vectors)]
+        usage = {"prompt_tokens": 1, "total_tokens": 1}
+        return asked("/v1/embeddings", 200, {"data": data, "usage": usage}, body={"model": "e", "input": texts})
+
+    batch, alone = embedded(["a", "b"], [[0.0, 1.0], [1.0, 0.0]]), embedded(["a"], [[1.0, 0.0]])
+    assert "the vector of text 1 of a batch stands in place 2" in told(batch, alone, row="WIRE-21").cause

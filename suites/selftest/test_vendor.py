@@ -128,7 +128,6 @@ def test_what_was_found_is_kept_as_a_profile(found: Outcome, lab: dict[str, str]
     kept = load_profile(str(found.folder / "kept.yaml"))
     assert (kept.name, kept.base_url) == ("kept", lab["CRAZYROUTER_BASE_URL"])
     assert kept.features == {"tools", "embeddings"}
-    assert not kept.discovers
 
 
 def test_what_is_not_there_is_not_found(lab: dict[str, str], suite: Suite) -> None:
