@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from fixtures.judging.causes import CAUSES, DENIED
+from fixtures.judging.causes import CAUSES, DENIED, WHERE, Cause, Sign, Symptom
 from fixtures.judging.facts import Facts
-from fixtures.judging.observation import innermost, observe
-from fixtures.judging.story import tell
-from fixtures.judging.suppositions import smallest, suppositions
+from fixtures.judging.observation import Came, innermost, observe
+from fixtures.judging.story import Told, tell
+from fixtures.judging.suppositions import Supposition, smallest, suppositions
 from fixtures.model.exchange import Breakdown, Chunk, Ended, Exchange, Response
 from fixtures.model.guide import guide
 from fixtures.model.key import Key
@@ -580,3 +581,308 @@ def test_what_is_well_is_no_symptom() -> None:
     key = Key(PROFILE, "short_chat")
     well = [ANSWERED, LISTED, record(), streamed(EVENTS), echoed(WORDS)]
     assert [each.came for each in observe(key, well) if each.is_ill] == []
+
+
+# --- what had to be refused ---------------------------------------------------------------------------
+
+
+def answered_unrefused(path: str, row: str, status: int = 200, **more: Any) -> Exchange:
+    """An answer with content where the refusal of a row was brought about."""
+    content = {"data": [{"indexing_status": "completed"}], "answer": "OK", "message_id": "m"}
+    return asked(path, status, content, provoked=row, why=f"Bring {row} about", **more)
+
+
+def in_dify(path: str, row: str, status: int = 200, **more: Any) -> Exchange:
+    """The same of Dify."""
+    return answered_unrefused(path, row, status, side="dify", **more)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "layer", "row"),
+    [
+        (answered_unrefused("/v1/models", "ERR-04"), "token", "ERR-04"),
+        (answered_unrefused(CHAT, "WIRE-28", body=QUESTION), "relay", "ERR-07"),
+        (answered_unrefused(CHAT, "WIRE-27", body=QUESTION), "protocol", ""),
+        (in_dify(CREDENTIALS, "ERR-04", 201, body={"model": "m"}), "dify_provider", "ERR-04"),
+        (in_dify(CREDENTIALS, "ERR-01", 201, body={"model": "m"}), "dify_role", "ERR-01"),
+        (in_dify("/console/api/datasets/1/indexing-status", "ERR-05"), "dify_knowledge", "ERR-05"),
+        (in_dify("/v1/chat-messages", "ERR-09", body={"query": "?"}), "dify_app", "ERR-09"),
+    ],
+    ids=str,
+)
+def test_what_had_to_be_refused_is_told_by_its_row_where_it_was_answered(
+    exchange: Exchange, layer: str, row: str
+) -> None:
+    found = told(exchange)
+    assert (found.layer, found.guide_row, found.certainty) == (layer, row, Certainty.SEEN)
+    assert found.cause == f"this was answered and must be refused: {exchange.why}"
+    assert found.fix == WHERE[Layer(layer)]
+
+
+def test_one_row_s_missing_refusals_are_one_cause_on_the_lowest_layer() -> None:
+    taken = in_dify(CREDENTIALS, "ERR-04", 201, body={"model": "m"})
+    listed = answered_unrefused("/v1/models", "ERR-04", after=1)
+    (found,) = story([taken, listed], [verdict("ERR-04")])
+    assert (found.layer, found.cause) == ("token", f"this was answered and must be refused: {taken.why}")
+
+
+def test_two_rows_missing_refusals_are_two_causes() -> None:
+    both = [answered_unrefused(CHAT, row, body=QUESTION) for row in ("ERR-04", "ERR-05")]
+    assert [each.guide_row for each in story(both, [verdict("WIRE-30")])] == ["ERR-04", "ERR-05"]
+
+
+# --- profiles ----------------------------------------------------------------------------------------
+
+
+def in_profiles(exchanges: Mapping[str, Sequence[Exchange]]) -> list[Told]:
+    """The story of a run with a step of each profile, and a failed check on each."""
+    tapes, verdicts = {}, []
+    for profile, own in exchanges.items():
+        key = Key(profile, "short_chat")
+        tapes[key] = observe(key, [replace(each, tape=key, number=number) for number, each in enumerate(own, 1)])
+        read = Evidence("live", "", tuple((each.id, "") for each in tapes[key]))
+        verdicts.append(replace(verdict("WIRE-30", profile=profile), evidence=read))
+    return tell(verdicts, tapes)
+
+
+def refused_at_times(key: str, well: int = 1) -> list[Exchange]:
+    """A key that is refused once, and answered so many times; of two keys A comes first."""
+    answered = [asked("/v1/models", 200, LISTED.json(), key=key, after=9) for _ in range(well)]
+    return [asked("/v1/models", 401, INVALID, key=key, after=int(key == "{{B}}")), *answered]
+
+
+def test_profiles_with_keys_of_their_own_and_one_fault_have_one_cause_that_counts_all() -> None:
+    (found,) = in_profiles({"a": refused_at_times("{{A}}", 1), "b": refused_at_times("{{B}}", 2)})
+    assert "401 to 2 of 5 models requests with A: " in found.cause
+    assert [each.profile for each in found.verdicts] == ["a", "b"]
+
+
+def test_two_keys_of_one_profile_are_two_causes() -> None:
+    found = in_profiles({"a": [*refused_at_times("{{A}}"), *refused_at_times("{{B}}")]})
+    assert len(found[0].verdicts) == 1
+    assert [each.cause.partition("401")[2] for each in found] == [
+        " to 1 of 2 models requests with A: Invalid token",
+        " to 1 of 2 models requests with B: Invalid token",
+    ]
+
+
+def test_profiles_with_different_faults_have_a_cause_each() -> None:
+    down = asked("/v1/embeddings", 503, {"error": {"message": "no room"}}, body={"model": "e", "input": ["a"]})
+    found = in_profiles({"a": refused_at_times("{{A}}"), "b": [down]})
+    assert [(each.layer, [of.profile for of in each.verdicts]) for each in found] == [
+        ("token", ["a"]),
+        ("relay", ["b"]),
+    ]
+
+
+# --- the smallest set --------------------------------------------------------------------------------
+
+SIGN = Sign()
+
+
+def supposed(explains: str, name: str = "", generic: bool = False, scope: tuple[str, ...] = ()) -> Supposition:
+    """A cause supposed for symptoms, each of one letter."""
+    own = tuple(Symptom(ANSWER, letter) for letter in explains)
+    cause = Cause(name or f"explains {explains}", Layer.RELAY, SIGN, "", "", generic=generic)
+    return Supposition(cause, scope, frozenset(own), own, 0)
+
+
+(ANSWER,) = observe(Key(PROFILE, "short_chat"), [ANSWERED])
+
+
+def names(found: list[Supposition]) -> list[str]:
+    """What the causes that were chosen explain."""
+    return ["".join(each.flaw for each in one.in_order) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("causes", "wanted", "expected"),
+    [
+        (["a", "ab"], "ab", ["ab"]),
+        (["ab", "bc", "cd", "da"], "abcd", ["ab", "cd"]),
+        (["ab", "cd", "ac", "bd", "e"], "abcde", ["e", "ab", "cd"]),
+        (["abx", "cdx", "ab"], "abcd", ["cdx", "abx"]),
+        (["ab", "bc", "ca"], "abc", ["ab", "bc"]),
+        (["a", "b"], "", []),
+        (["a", "b"], "a", ["a"]),
+        (["a"], "ab", ["a"]),
+        ([], "ab", []),
+    ],
+    ids=str,
+)
+def test_the_fewest_causes_are_told_that_explain_all(causes: list[str], wanted: str, expected: list[str]) -> None:
+    chosen = smallest([supposed(each) for each in causes], {Symptom(ANSWER, letter) for letter in wanted})
+    assert names(chosen) == expected
+
+
+def test_where_more_than_three_are_needed_the_one_that_explains_most_is_told_first() -> None:
+    rings = [ring[n] + ring[(n + 1) % 3] for ring in ("abc", "def", "ghi") for n in range(3)]
+    wanted = {Symptom(ANSWER, letter) for letter in "abcdefghi"}
+    chosen = smallest([supposed(each) for each in ["adg", *rings]], wanted)
+    assert names(chosen)[0] == "adg"
+    assert wanted <= set().union(*(each.symptoms for each in chosen))
+    assert len(chosen) == 4, names(chosen)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (supposed("ab", "lost"), supposed("ab", "unreached")),
+        (supposed("ab", "unreached", generic=True), supposed("ab", "lost")),
+        (supposed("ab", "lost", scope=("side", "want")), supposed("ab", "lost", scope=("side",))),
+        (supposed("ab", "allowed"), supposed("ab", "protocol")),
+    ],
+    ids=["that stands first", "no catch-all", "the more general", "of the table"],
+)
+def test_of_two_that_explain_the_same_one_is_told(one: Supposition, other: Supposition) -> None:
+    assert smallest([one, other], one.symptoms) == [other]
+    assert smallest([other, one], one.symptoms) == [other]
+
+
+# --- what came of a request --------------------------------------------------------------------------
+
+INDEXING = "/v1/datasets/1/documents/2/indexing-status"
+HTML = "<!doctype html><html></html>"
+SAYS = {"message_id": "m", "answer": "OK"}
+
+
+def came(exchange: Exchange) -> Came:
+    """What came of one exchange."""
+    (found,) = observe(Key(PROFILE, "short_chat"), [exchange])
+    return found.came
+
+
+def of_dify(path: str, status: int = 200, answer: Any = None, **more: Any) -> Exchange:
+    """An answer of Dify's, where nothing else is given to a request with a body."""
+    return asked(path, status, answer or {}, side="dify", **{"body": {"query": "Say something"}, **more})
+
+
+@pytest.mark.parametrize(
+    ("exchange", "expected"),
+    [
+        (asked("/v1/models", 300, {}), Came.MOVED),
+        (asked("/v1/models", 399, {}), Came.MOVED),
+        (asked("/v1/models", 400, {}), Came.REFUSED),
+        (asked("/v1/models", 200, HTML), Came.PAGE),
+        (asked("/v1/models", 404, HTML), Came.PAGE),
+        (asked("/api/user/self", 200, {"success": False}), Came.REFUSED),
+        (asked("/api/user/self", 200, {"success": True}), Came.WELL),
+        (asked("/v1/models", 200, {"error": {"message": "down"}}), Came.REFUSED),
+        (asked(CHAT, 200, completion(error={"message": "down"}), body=QUESTION), Came.FLAWED),
+        (of_dify("/console/api/x/validate", 200, {"result": "error"}), Came.REFUSED),
+        (of_dify("/console/api/x/validate", 200, {"result": "success"}), Came.WELL),
+        (of_dify(INDEXING, 200, {"data": [{"indexing_status": "error"}]}), Came.REFUSED),
+        (of_dify(INDEXING, 200, {"data": [{"indexing_status": "completed"}]}), Came.WELL),
+        (of_dify("/v1/workflows/run", 200, {"data": {"status": "failed", "error": "no"}}), Came.REFUSED),
+        (of_dify("/v1/datasets", 200, {"error": "a name", "success": False}), Came.WELL),
+        (of_dify("/console/api/workspaces/current", 405), Came.WELL),
+        (of_dify("/console/api/other", 405), Came.REFUSED),
+        (of_dify("/v1/chat-messages", 500, provoked="either way"), Came.WELL),
+    ],
+    ids=lambda each: each if isinstance(each, Came) else f"{each.request.path} {each.status} {each.text}",
+)
+def test_what_came_of_a_request(exchange: Exchange, expected: Came) -> None:
+    assert came(exchange) is expected
+
+
+@pytest.mark.parametrize("name", ["object", "data", "choices", "success"])
+def test_an_answer_with_content_was_allowed_where_a_refusal_was_due(name: str) -> None:
+    assert came(asked("/v1/models", 200, {name: True}, provoked="ERR-04")) is Came.ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "answer", "expected"),
+    [
+        ("/v1/models", 200, {"status": "ok"}, Came.WELL),
+        ("/v1/models", 200, ["data"], Came.WELL),
+        ("/v1/models", 201, {"data": []}, Came.WELL),
+        ("/v1/models", 200, HTML, Came.WELL),
+        ("/v1/models", 404, HTML, Came.WELL),
+        ("/v1/models", 400, HTML, Came.WELL),
+        ("/v1/models", 401, HTML, Came.PAGE),
+        ("/v1/models", 403, HTML, Came.PAGE),
+        ("/v1/models", 429, HTML, Came.PAGE),
+        ("/v1/models", 499, HTML, Came.WELL),
+        ("/v1/models", 500, HTML, Came.PAGE),
+        ("/v1/models", 599, HTML, Came.PAGE),
+        ("/v1/models", 600, HTML, Came.WELL),
+        ("/v1/models", 302, {}, Came.MOVED),
+        ("/v1/models", 401, {}, Came.WELL),
+        ("/v1/models", 429, {}, Came.WELL),
+        ("/v1/models", 503, {}, Came.WELL),
+        ("/v1/models", 519, {}, Came.WELL),
+        ("/v1/models", 520, {}, Came.REFUSED),
+        ("/v1/models", 599, {}, Came.REFUSED),
+        ("/v1/models", 600, {}, Came.WELL),
+    ],
+)
+def test_a_refusal_that_was_due_is_well_unless_it_comes_from_before_the_gateway(
+    path: str, status: int, answer: Any, expected: Came
+) -> None:
+    assert came(asked(path, status, answer, provoked="ERR-04")) is expected
+
+
+def test_a_stream_is_content_where_a_refusal_was_due() -> None:
+    assert came(replace(streamed(EVENTS), provoked="ERR-05")) is Came.ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "answer", "expected"),
+    [
+        ("/v1/chat-messages", 500, {"message": "boom"}, Came.REFUSED),
+        ("/v1/chat-messages", 400, HTML, Came.PAGE),
+        ("/v1/chat-messages", 400, {"message": "no"}, Came.WELL),
+        ("/v1/chat-messages", 200, SAYS, Came.ALLOWED),
+        ("/v1/chat-messages", 200, {**SAYS, "answer": ""}, Came.FLAWED),
+        ("/v1/workflows/run", 200, {"data": {"status": "failed", "error": "no"}}, Came.WELL),
+        (CREDENTIALS, 201, {}, Came.ALLOWED),
+        (CREDENTIALS, 200, {}, Came.WELL),
+        ("/console/api/apps", 201, {}, Came.WELL),
+        (f"{CREDENTIALS}/validate", 200, {"result": "success"}, Came.ALLOWED),
+        (f"{CREDENTIALS}/validate", 200, {"result": "error"}, Came.WELL),
+        (INDEXING, 200, {"data": [{"indexing_status": "completed"}]}, Came.ALLOWED),
+        (INDEXING, 200, {"data": [{"indexing_status": "error"}]}, Came.WELL),
+        ("/v1/datasets", 200, {}, Came.WELL),
+    ],
+)
+def test_what_dify_takes_or_says_although_a_refusal_was_due_was_allowed(
+    path: str, status: int, answer: Any, expected: Came
+) -> None:
+    assert came(of_dify(path, status, answer, provoked="ERR-05")) is expected
+
+
+def test_a_refusal_that_dify_hides_is_told_with_what_was_asked() -> None:
+    found = told(of_dify("/v1/chat-messages", 200, {**SAYS, "answer": ""}, provoked="ERR-05", why="Ask in vain"))
+    assert found.layer == "dify_app"
+    assert found.cause == "Dify hides the gateway's refusal: it answers 200 and nothing to: Ask in vain"
+
+
+@pytest.mark.parametrize(
+    ("exchange", "said"),
+    [
+        (of_dify(INDEXING, 200, {"data": [{"indexing_status": "error", "error": "no vector"}]}), "no vector"),
+        (of_dify("/v1/workflows/run", 200, {"data": {"status": "failed", "error": "no node"}}), "no node"),
+        (of_dify("/v1/chat-messages", 400, {"code": "bad", "message": "no app"}), "no app"),
+        (of_dify("/v1/datasets", 400, {"code": "bad", "message": "no room"}), "no room"),
+        (asked(CHAT, 400, {"error": {"message": "no model"}}, body=QUESTION), "no model"),
+    ],
+    ids=str,
+)
+def test_what_was_refused_is_quoted_in_the_words_of_who_refused_it(exchange: Exchange, said: str) -> None:
+    (found,) = observe(Key(PROFILE, "short_chat"), [exchange])
+    assert found.said == said
+
+
+def test_of_a_poll_the_last_answer_counts_and_what_was_lost() -> None:
+    status = [{"data": [{"indexing_status": each}]} for each in ("waiting", "indexing", "completed")]
+    polls = [replace(of_dify(INDEXING, 200, each), poll=1) for each in status]
+    lost = replace(polls[0], response=None, breakdown=Breakdown("timeout", "timed out"))
+    other = replace(polls[0], poll=2)
+    found = observe(Key(PROFILE, "short_chat"), [lost, *polls, other, ANSWERED])
+    assert [each.exchange for each in found] == [lost, polls[2], other, ANSWERED]
+
+
+def test_an_attempt_that_was_retried_does_not_count_unless_it_was_lost() -> None:
+    lost = replace(ANSWERED, response=None, breakdown=Breakdown("timeout", "timed out"), superseded=True)
+    found = observe(Key(PROFILE, "short_chat"), [replace(REFUSED, superseded=True), lost, ANSWERED])
+    assert [each.exchange for each in found] == [lost, ANSWERED]
