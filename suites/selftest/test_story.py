@@ -12,13 +12,14 @@ import pytest
 from fixtures.judging.causes import CAUSES, DENIED, WHERE, Cause, Sign, Symptom
 from fixtures.judging.facts import Facts
 from fixtures.judging.observation import Came, innermost, observe
-from fixtures.judging.story import Told, tell
+from fixtures.judging.story import Told, retold, tell
 from fixtures.judging.suppositions import Supposition, smallest, suppositions
 from fixtures.model.exchange import Breakdown, Chunk, Ended, Exchange, Response
 from fixtures.model.guide import guide
 from fixtures.model.key import Key
 from fixtures.model.terms import Certainty, Kind, Layer
 from fixtures.model.verdict import Evidence
+from fixtures.wire.tape import RECORD_AGAIN
 from suites.selftest.stories import KEY, NOW, PROFILE, asked, story, told, verdict
 
 pytestmark = pytest.mark.selftest
@@ -886,3 +887,208 @@ def test_an_attempt_that_was_retried_does_not_count_unless_it_was_lost() -> None
     lost = replace(ANSWERED, response=None, breakdown=Breakdown("timeout", "timed out"), superseded=True)
     found = observe(Key(PROFILE, "short_chat"), [replace(REFUSED, superseded=True), lost, ANSWERED])
     assert [each.exchange for each in found] == [lost, ANSWERED]
+
+
+# --- how it is told ----------------------------------------------------------------------------------
+
+
+def test_the_report_s_data_of_a_cause_has_all_that_is_told() -> None:
+    found = told(record(status=2), REFUSED)
+    assert found.to_data() == {
+        "headline": "the token dify-prod is disabled",
+        "layer": "token",
+        "guide_row": "ERR-04",
+        "cause": "the token dify-prod is disabled",
+        "likely": "",
+        "fix": "make a new token and put its key in the old one's place, whole",
+        "certainty": "seen",
+        "profiles": [PROFILE],
+        "explains": [{"requirement": "WIRE-30", "check": "a_check", "profile": PROFILE, "outcome": "fail"}],
+    }
+
+
+def test_a_verdict_takes_over_what_the_story_tells_of_it() -> None:
+    key = Key(PROFILE, "short_chat")
+    tapes = {key: observe(key, [replace(REFUSED, tape=key, number=1)])}
+    red = replace(verdict("WIRE-30"), evidence=Evidence("live", "", ((f"{key}#1", ""),)))
+    green = verdict("WIRE-01", outcome="pass")
+    told_of = tell([red, green], tapes)
+    (again, same) = retold([red, green], told_of)
+    assert same is green
+    (cause,) = told_of
+    assert cause.likely
+    assert (again.layer, again.guide_row, again.cause) == ("token", "ERR-04", cause.likely)
+    assert (again.fix, again.certainty) == (cause.fix, Certainty.LIKELY)
+    (seen,) = retold([red], [replace(cause, likely="")])
+    assert seen.cause == "the gateway refuses CRAZYROUTER_API_KEY with 401: Invalid token"
+
+
+@pytest.mark.parametrize(
+    ("changes", "layer", "cause", "fix"),
+    [
+        (
+            {"outcome": "not_run"},
+            Layer.SETTINGS,
+            "2 checks were planned, and the run ended before",
+            "run again, to the end",
+        ),
+        ({"kind": Kind.MISSING}, Layer.SETTINGS, "so it is", "give it, or select less"),
+        (
+            {"kind": Kind.CRASH},
+            Layer.PROTOCOL,
+            "so it is",
+            "mend the check, or report this: it says nothing of the pair",
+        ),
+        ({"kind": Kind.RECORDING}, Layer.RECORDING, RECORD_AGAIN, "tox run -e record (README, Recordings)"),
+    ],
+    ids=["not run", "missing", "crash", "recording"],
+)
+def test_what_says_nothing_of_the_pair_is_told_once_with_what_to_do(
+    changes: dict[str, Any], layer: Layer, cause: str, fix: str
+) -> None:
+    verdicts = [verdict("WIRE-01", "so it is", **changes), verdict("WIRE-26", "so it is", **changes)]
+    (found,) = story([LISTED], verdicts)
+    assert (found.layer, found.guide_row, found.certainty) == (layer, "", Certainty.SEEN)
+    assert (found.cause, found.fix) == (cause, fix)
+    assert [each.requirement for each in found.verdicts] == ["WIRE-01", "WIRE-26"]
+
+
+def test_one_check_that_was_not_run_is_told_as_one() -> None:
+    assert told(LISTED, outcome="not_run").cause == "1 check was planned, and the run ended before"
+
+
+@pytest.mark.parametrize("kind", [Kind.MISSING, Kind.CRASH])
+def test_two_reasons_of_one_kind_are_told_apart(kind: Kind) -> None:
+    found = story([LISTED], [verdict("WIRE-01", "one", kind=kind), verdict("WIRE-01", "other", kind=kind)])
+    assert sorted(each.cause for each in found) == ["one", "other"]
+
+
+def test_steps_of_one_name_that_ended_without_an_exchange_are_told_together() -> None:
+    ended = [verdict("WIRE-01", "no", kind=Kind.STEP, failed_step=f"{of}/embed", see=()) for of in ("a", "b")]
+    other = verdict("WIRE-26", "no", kind=Kind.STEP, failed_step="a/list", see=())
+    assert sorted(len(each.verdicts) for each in story([LISTED], [*ended, other])) == [1, 2]
+
+
+def test_steps_that_ended_at_the_same_request_are_told_together() -> None:
+    at = f"{PROFILE}/short_chat#1"
+    ended = [verdict("WIRE-01", "no", kind=Kind.STEP, failed_step=f"a/{of}", at=at, see=()) for of in ("embed", "list")]
+    assert [len(each.verdicts) for each in story([LISTED], ended)] == [2]
+
+
+def test_what_rests_on_the_model_list_alone_is_told_together_whatever_its_layer() -> None:
+    rows = [verdict("WIRE-01", "no", see=()), verdict("WL-01", "no", see=())]
+    assert [len(each.verdicts) for each in story([LISTED], rows)] == [2]
+    assert [len(each.verdicts) for each in story([LISTED, ANSWERED], rows)] == [1, 1]
+
+
+def test_what_rests_on_the_log_is_the_log_s_where_rows_of_several_layers_do() -> None:
+    log = asked("/api/log/self", 200, {"success": True, "data": {"items": [{"id": 1}]}})
+    rows = [verdict("WIRE-01", "no", see=()), verdict("WL-01", "no", see=())]
+    (found,) = story([log], rows)
+    assert (found.layer, found.fix, found.certainty) == (Layer.LOG, WHERE[Layer.LOG], Certainty.UNEXPLAINED)
+    (alone,) = story([log], rows[:1])
+    assert alone.layer == Layer.PROTOCOL
+    (none,) = story([], [verdict("CHK-05", "no", see=()), verdict("TIP-03", "no", see=())])
+    assert none.layer == Layer.LOG
+
+
+def test_a_row_of_the_guide_s_errors_is_its_own_row_where_nothing_explains_it() -> None:
+    found = told(LISTED, row="ERR-09", reason="no cap")
+    assert (found.guide_row, found.certainty, found.fix) == ("ERR-09", Certainty.UNEXPLAINED, WHERE[Layer.QUOTA])
+
+
+def test_the_guide_s_cause_and_fix_are_told_where_they_are_likely() -> None:
+    found = told(record(), row="CHK-02", reason="no")
+    error = guide().rows["ERR-06"]
+    assert (found.likely, found.layer) == (error.cause, "base_url")
+    assert found.fix == error.fix
+    refused = app(422, {"message": "Error code: 400 - unsupported parameter: temperature"})
+    asked_wrongly = told(refused, row="CHK-04")
+    error = guide().rows["ERR-07"]
+    assert (asked_wrongly.guide_row, asked_wrongly.certainty) == ("ERR-07", Certainty.LIKELY)
+    assert (asked_wrongly.likely, asked_wrongly.fix) == (error.cause, error.fix)
+
+
+def test_a_cause_whose_likely_rows_are_denied_is_told_as_seen() -> None:
+    refused = app(422, {"message": "Error code: 400 - unsupported parameter: temperature"}, after=2)
+    ran = asked("/v1/workflows/run", 200, {"data": {"status": "succeeded", "outputs": {"answer": "OK"}}},
+                side="dify", body={})  # fmt: skip
+    found = told(refused, app(200, SAYS), ran, row="CHK-04")
+    assert (found.guide_row, found.likely, found.certainty) == ("", "", Certainty.SEEN)
+    assert found.fix == "take that parameter out of the app or node"
+
+
+def test_what_was_brought_about_may_have_come_for_the_reason_of_the_rest() -> None:
+    down = asked("/v1/models", 503, {"error": {"message": "overloaded"}})
+    brought = asked("/v1/models", 503, {"error": {"message": "overloaded"}}, provoked="ERR-05", after=1)
+    empty = asked("/v1/models", 200, {"object": "list", "data": []}, after=2)
+    key = Key(PROFILE, "short_chat")
+    for ill, provoked in ((down, brought), (empty, replace(empty, provoked="EITHER"))):
+        tape = [replace(each, tape=key, number=number) for number, each in enumerate((ill, provoked), 1)]
+        rests = [
+            replace(verdict(row), evidence=Evidence("live", "", ((f"{key}#{number}", ""),)))
+            for number, row in enumerate(("WIRE-01", "ERR-05"), 1)
+        ]
+        observations = observe(key, tape)
+        observations[1] = replace(observations[1], came=Came.WELL, flaws=())
+        (found,) = tell(rests, {key: observations})
+        assert [each.requirement for each in found.verdicts] == ["ERR-05", "WIRE-01"]
+
+
+MANY = [asked(CHAT, 503, {"error": {"message": "no room"}}, body={**QUESTION, "model": model}) for model in ("a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "cause"),
+    [
+        (MANY[:1], "the gateway's address answers the suite 503 to 1 of 1 chat request: no room"),
+        (MANY, "the gateway's address answers the suite 503 to 2 of 2 chat requests: no room"),
+        ([MANY[0], ANSWERED], "the gateway's address answers the suite 503 to 1 of 1 chat request of a: no room"),
+        ([asked(CHAT, 503, NO_CHANNEL, body={**QUESTION, "model": "m"})],
+         "the gateway has no channel for m: No available channel for model m under group vip"),
+        ([asked("/v1/embeddings", 503, NO_CHANNEL, body={})],
+         "the gateway has no channel for the embedding model: No available channel for model m under group vip"),
+        ([asked(CHAT, 503, NO_CHANNEL, body={})],
+         "the gateway has no channel for the model: No available channel for model m under group vip"),
+        ([asked("/api/user/self", 429, {"message": "slow"})],
+         "the gateway's limit for this address on calls of its management API is used up"
+         " (1 of 1 such calls of this run)"),
+        ([asked("/api/usage/token/", 429, {"message": "slow"})],
+         "the gateway's limit for this address on calls that tell keys, usage or a key's log"
+         " (New API: 20 in 20 minutes) is used up (1 of 1 such calls of this run)"),
+        ([asked("/api/log/self?p=1?2", 200, {"success": True, "data": {"items": []}}, why="Ask for it", after=1),
+          asked("/api/log/self", 200, {"success": True, "data": {"items": [{"id": 1}]}})],
+         "the gateway's log has rows of this run, and none as asked for: Ask for it (p=1?2)"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)  # fmt: skip
+def test_a_cause_quotes_what_was_seen(exchanges: list[Exchange], cause: str) -> None:
+    assert told(*exchanges).cause == cause
+
+
+def test_two_models_of_one_fault_are_both_named() -> None:
+    quota = {"error": {"message": "billing"}}
+    refused = [asked(CHAT, 403, quota, body={**QUESTION, "model": model}) for model in ("a", "b")]
+    assert told(*refused).cause == "the vendor behind the gateway has no quota left for it: billing"
+    off = [asked(CHAT, 403, {"error": {"message": "not yours"}}, body={**QUESTION, "model": m}) for m in ("a", "b")]
+    assert told(*off).cause == "CRAZYROUTER_API_KEY may not call a and b: not yours"
+
+
+def lost(path: str = "/v1/models", after: float = 0, **more: Any) -> Exchange:
+    """A request whose answer did not come."""
+    broken = Breakdown("timeout", "timed out")
+    return replace(asked(path, 200, "", after=after, **more), response=None, breakdown=broken)
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "words"),
+    [
+        ([lost()], "1 of 1 GET /v1/models lost once sent: timed out"),
+        ([lost(), lost(after=1)], "every GET /v1/models is lost at its first attempt: timed out"),
+        ([lost(), lost("/v2/models", 1)],
+         "every GET /v1/models and GET /v2/models is lost at its first attempt: timed out"),
+        ([lost(), lost(after=1), LISTED], "2 of 3 GET /v1/models lost once sent: timed out"),
+    ],
+)  # fmt: skip
+def test_what_was_lost_is_counted_by_what_was_asked(exchanges: list[Exchange], words: str) -> None:
+    assert told(*exchanges).cause == words
