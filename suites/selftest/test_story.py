@@ -1092,3 +1092,151 @@ def lost(path: str = "/v1/models", after: float = 0, **more: Any) -> Exchange:
 )  # fmt: skip
 def test_what_was_lost_is_counted_by_what_was_asked(exchanges: list[Exchange], words: str) -> None:
     assert told(*exchanges).cause == words
+
+
+# --- what is asked of the facts ----------------------------------------------------------------------
+
+NOT_YOURS = asked(CHAT, 403, {"error": {"message": "not yours"}}, body=QUESTION, after=5)
+MAY_NOT = "CRAZYROUTER_API_KEY may not call gpt-5.4: not yours"
+ALTHOUGH = "the gateway refuses the suite gpt-5.4 with 403, although the token's whitelist allows it: not yours"
+EMPTY_WELL = asked("/console/api/apps", 200, {"id": "1"}, side="dify")
+
+
+@pytest.mark.parametrize(
+    ("read", "cause"),
+    [
+        ([], MAY_NOT),
+        ([LISTED], ALTHOUGH),
+        ([EMPTY_WELL, LISTED], ALTHOUGH),
+        ([asked("/v1/models", 200, LISTED.json(), key="{{OTHER}}")], MAY_NOT),
+        ([asked("/v1/models", 200, {"object": "list", "data": [{"id": "another"}]})], MAY_NOT),
+        ([record(model_limits_enabled=False)], ALTHOUGH),
+        ([record(model_limits_enabled=True)], MAY_NOT),
+        ([record(model_limits_enabled=False, key="{{OTHER|masked}}")], MAY_NOT),
+    ],
+    ids=["nothing", "a list", "a list after Dify", "another key's", "without it", "off", "on", "another token's"],
+)
+def test_a_model_is_off_the_whitelist_unless_what_was_read_says_otherwise(read: list[Exchange], cause: str) -> None:
+    assert told(*read, NOT_YOURS).cause == cause
+
+
+ONE_API = (("X-Oneapi-Request-Id", "1"),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "headers", "layer"),
+    [("invalid_api_key", ONE_API, "relay"), ("invalid_api_key", (), "token"),
+     ("new_api_error: invalid_api_key", ONE_API, "token")],
+)  # fmt: skip
+def test_a_vendor_s_refusal_is_told_from_new_api_s_own_by_its_type(kind: str, headers: Any, layer: str) -> None:
+    refused = asked(CHAT, 401, {"error": {"message": "no", "type": kind}}, body=QUESTION, headers=headers)
+    found = told(refused)
+    assert found.layer == layer
+    assert ("vendor behind the gateway refuses" in found.cause) == (layer == "relay")
+
+
+@pytest.mark.parametrize(
+    ("read", "words"),
+    [
+        ([record(status=2), record(after=1)], "although its record says"),
+        ([replace(record(status=2), sent_at=NOW - 9), record()], "although its record says"),
+        ([replace(record(), sent_at=NOW - 9), replace(record(status=2), sent_at=NOW - 5)], "is disabled"),
+        ([replace(record(status=2), sent_at=NOW)], "is disabled"),
+    ],
+    ids=["both before", "one on each side", "the last before", "at once"],
+)
+def test_the_first_record_after_a_refusal_says_why_else_the_last_before(read: list[Exchange], words: str) -> None:
+    late = replace(REFUSED, sent_at=NOW + 0.5) if words.startswith("although") else REFUSED
+    assert words in told(*[replace(each, sent_at=each.sent_at) for each in read], late).cause
+
+
+def knowledge(status: int, said: str) -> Exchange:
+    """Dify's knowledge base quotes what the gateway answered it."""
+    return asked(INDEXING, 400, {"message": f"Error code: {status} - {said}"}, side="dify")
+
+
+EMBEDDED = {"model": "e", "model_type": "text-embedding", "credentials": {"api_key": "{{OTHER}}"}}
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "cause"),
+    [
+        ([quoted(503)], "the gateway's address answers Dify 503 to 1 of 1 chat request: "),
+        ([quoted(503), knowledge(503, "{}"), app(200, SAYS)],
+         "the gateway's address answers Dify 503 to 2 of 3 chat, embeddings requests: "),
+        ([quoted(503), ANSWERED], "the gateway's address answers Dify 503 to 1 of 1 chat request: "),
+        ([knowledge(503, "{}")], "the gateway's address answers Dify 503 to 1 of 1 embeddings request: "),
+        ([asked(f"{CREDENTIALS}/validate", 400, {"message": "Error code: 503"}, side="dify", body=EMBEDDED)],
+         "the gateway's address answers Dify 503 to 1 of 1 embeddings request: "),
+        ([asked(f"{CREDENTIALS}/validate", 400, {"message": "Error code: 503"}, side="dify",
+                body={**EMBEDDED, "model_type": "llm"})],
+         "the gateway's address answers Dify 503 to 1 of 1 chat request: "),
+        ([asked(CHAT, 503, {}, body=QUESTION), quoted(503)],
+         "the gateway's address answers the suite 503 to 2 of 2 chat requests: "),
+        ([asked(f"{CREDENTIALS}/validate", 400, {"message": "Error code: 403 - no"}, side="dify", body=EMBEDDED)],
+         "OTHER may not call the embedding model: "),
+        ([ANSWERED, asked("/v1/chat-messages", 400, {"message": "Error code: 403 - no"}, side="dify", body={})],
+         "the key may not call gpt-5.4: "),
+    ],
+)  # fmt: skip
+def test_what_dify_quotes_is_counted_as_the_gateway_s(exchanges: list[Exchange], cause: str) -> None:
+    assert told(*exchanges).cause.startswith(cause)
+
+
+@pytest.mark.parametrize(
+    ("kind", "listed", "cause", "layer"),
+    [
+        ("llm", [{"model": "m", "status": "disabled"}], "m is 'disabled'", "dify_model"),
+        ("llm", [], "m is 'absent'", "dify_model"),
+        ("text-embedding", [{"model": "other", "status": "active"}], "m is 'absent'", "dify_knowledge"),
+    ],
+)
+def test_a_saved_model_that_cannot_be_chosen_is_named(
+    kind: str, listed: list[dict[str, str]], cause: str, layer: str
+) -> None:
+    model = {"model": "m", "model_type": kind, "credentials": {"api_key": KEY}}
+    save = asked(CREDENTIALS, 201, {"result": "success"}, side="dify", body=model)
+    path = "/console/api/workspaces/current/models/model-types"
+    other = asked(f"{path}/rerank", 200, {"data": []}, side="dify", after=1)
+    shown = asked(f"{path}/{kind}", 200, {"data": [{"models": listed}]}, side="dify", after=2)
+    (found,) = story([save, other, shown], [verdict("CHK-03")])
+    assert (found.cause, found.layer) == (f"{cause} in Dify's list of models to choose from", layer)
+
+
+def test_a_saved_model_that_is_active_is_well() -> None:
+    model = {"model": "m", "model_type": "llm", "credentials": {"api_key": KEY}}
+    save = asked(CREDENTIALS, 201, {"result": "success"}, side="dify", body=model)
+    shown = {"data": [{"models": [{"model": "m", "status": "active"}]}]}
+    path = "/console/api/workspaces/current/models/model-types/llm"
+    assert told(save, asked(path, 200, shown, side="dify"), row="CHK-03").certainty is not Certainty.SEEN
+
+
+@pytest.mark.parametrize(
+    ("saved_host", "said", "layer"),
+    [
+        ("gw.example:8443", "HTTPSConnectionPool(host='gw.example', port=8443): Max retries exceeded", "network"),
+        ("gw.example", "Max retries exceeded: https://gw.example/v1", "network"),
+        ("gw.example", 'Max retries exceeded: \\"https://gw.example\\"', "network"),
+        ("gw.example", "Max retries exceeded", "network"),
+        ("gw.example", "Max retries exceeded: https://other.example/v1", "dify_app"),
+    ],
+)
+def test_the_gateway_s_host_is_known_with_its_port_and_without(saved_host: str, said: str, layer: str) -> None:
+    body = {"credentials": {"api_key": KEY, "endpoint_url": f"https://{saved_host}/v1"}}
+    save = asked(CREDENTIALS, 200, {"result": "success"}, side="dify", method="POST", body=body)
+    assert told(save, app(400, {"message": said}, after=1)).layer == layer
+
+
+def test_a_verdict_that_read_nothing_ill_rests_on_the_steps_that_these_needed() -> None:
+    ill, well = Key(PROFILE, "short_chat"), Key(PROFILE, "list_models")
+    others = [Key("another", "short_chat"), Key(PROFILE, "embed")]
+    tapes = {key: observe(key, [replace(REFUSED, tape=key, number=1)]) for key in (ill, *others)}
+    tapes[well] = observe(well, [replace(EMPTY_WELL, tape=well, number=1)])
+    read = Evidence("live", "", ((f"{well}#1", ""),))
+    facts = Facts(tapes)
+    needs = replace(verdict("WIRE-30", steps=("short_chat",)), evidence=read)
+    for each in (needs, replace(needs, evidence=Evidence("live", ""))):
+        assert {symptom.observation.tape for symptom in facts.below(each)} == {ill}
+    ended = replace(needs, failed_step=f"{others[1]}.yaml")
+    assert {symptom.observation.tape for symptom in facts.below(ended)} == {others[1]}
+    assert facts.below(replace(needs, failed_step="another/embed.yaml")) == frozenset()
