@@ -1240,3 +1240,78 @@ def test_a_verdict_that_read_nothing_ill_rests_on_the_steps_that_these_needed() 
     ended = replace(needs, failed_step=f"{others[1]}.yaml")
     assert {symptom.observation.tape for symptom in facts.below(ended)} == {others[1]}
     assert facts.below(replace(needs, failed_step="another/embed.yaml")) == frozenset()
+
+
+# --- what Dify shows of the gateway's faults ---------------------------------------------------------
+
+SILENT = app(200, {"event": "message", "message_id": "m", "answer": ""}, after=7)
+GARBAGE = app(400, {"message": "Expecting value: line 1 column 1 (char 0)"}, after=7)
+FOUND_NOTHING = asked("/v1/datasets/1/retrieve", 200, {"records": []}, side="dify", body={"query": "?"}, after=7)
+SWITCHED_OFF = app(403, {"code": "forbidden", "message": "switched off"}, after=7)
+NULL = plain(choices=choice(message={"role": "assistant", "content": None}))
+NO_VECTORS = asked("/v1/embeddings", 200, {"object": "list", "data": []}, body={"model": "e", "input": ["a"]})
+NO_LIST = asked("/v1/models", 404, {"error": {"message": "Invalid URL"}})
+FROM_A_CDN = asked("/v1/models", 522, {"message": "no origin"})
+KEY_AT_TIMES = [asked(CHAT, 401, INVALID, body=QUESTION), replace(ANSWERED, sent_at=NOW + 1)]
+OF_ANOTHER = asked(
+    CHAT, 200, completion(model="other", choices=NULL.get("choices")), body={**QUESTION, "model": "other"}
+)
+
+
+@pytest.mark.parametrize(
+    ("ill", "in_dify", "number"),
+    [
+        ([NULL], SILENT, 1),
+        ([NULL], GARBAGE, 1),
+        ([NO_VECTORS, LISTED], FOUND_NOTHING, 1),
+        ([NO_LIST], FOUND_NOTHING, 1),
+        ([NO_LIST], SILENT, 1),
+        ([FROM_A_CDN], SILENT, 1),
+        ([lost("/v1/embeddings", body={"model": "e"})], FOUND_NOTHING, 1),
+        ([NULL], FOUND_NOTHING, 2),
+        ([NULL], SWITCHED_OFF, 2),
+        ([NULL], quoted(503), 2),
+        ([NO_VECTORS, LISTED], SILENT, 2),
+        ([lost("/v1/embeddings", body={"model": "e"})], SILENT, 2),
+        ([plain(usage=None)], SILENT, 2),
+        ([OF_ANOTHER, ANSWERED, ANSWERED], SILENT, 2),
+        (KEY_AT_TIMES, SILENT, 2),
+        ([answered_unrefused(CHAT, "ERR-05", body=QUESTION)], SILENT, 2),
+    ],
+)
+def test_the_gateway_s_fault_explains_in_dify_what_it_reaches_there_and_no_more(
+    ill: list[Exchange], in_dify: Exchange, number: int
+) -> None:
+    found = story([*ill, in_dify], [verdict("WIRE-30")])
+    assert len(found) == number, [each.cause for each in found]
+
+
+def test_one_profile_s_fault_does_not_explain_what_dify_shows_of_another() -> None:
+    assert [each.layer for each in in_profiles({"a": [NULL], "b": [SILENT]})] == ["relay", "dify_app"]
+
+
+def test_what_a_flaw_brings_with_it_is_told_with_it_in_answers_of_the_same_kind() -> None:
+    broken_off, without = streamed(EVENTS[:2]), streamed([*EVENTS[:3], "[DONE]"])
+    (found,) = story([broken_off, without], [verdict("WIRE-30")])
+    assert found.cause.startswith("truncated answer: ")
+    assert len(story([broken_off, plain(usage=None)], [verdict("WIRE-30")])) == 2
+    assert len(story([broken_off, streamed(EVENTS, "application/json")], [verdict("WIRE-30")])) == 2
+
+
+def test_a_catch_all_is_not_told_of_what_a_cause_of_its_own_explains() -> None:
+    refused = [asked(CHAT, 503, NO_CHANNEL, body=QUESTION), asked(CHAT, 503, {"error": "overloaded"}, body=QUESTION)]
+    assert len(story(refused, [verdict("WIRE-30")])) == 2
+
+
+def test_two_flaws_are_two_causes() -> None:
+    found = story([plain(choices=choice(message={"content": ""})), plain(model="gpt-4o-mini")], [verdict("WIRE-30")])
+    assert sorted(each.cause.partition(":")[0] for each in found) == ["empty answer", "other model"]
+
+
+def test_a_dead_key_is_told_beside_one_that_is_refused_at_times() -> None:
+    exchanges = [*refused_at_times("{{A}}"), asked("/v1/models", 401, INVALID, key="{{B}}", after=1)]
+    assert [each.cause.partition(" with 401")[0] for each in story(exchanges, [verdict("WIRE-30")])] == [
+        "the gateway refuses at one time a key that it answers at another: 401 to 1 of 2 models requests with A: "
+        "Invalid token",
+        "the gateway refuses B",
+    ]
