@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,14 +13,14 @@ import pytest
 from fixtures.judging.causes import CAUSES, DENIED, WHERE, Cause, Sign, Symptom
 from fixtures.judging.facts import Facts
 from fixtures.judging.observation import Came, innermost, observe
-from fixtures.judging.story import Told, retold, tell
+from fixtures.judging.story import Told, observed, retold, tell
 from fixtures.judging.suppositions import Supposition, smallest, suppositions
 from fixtures.model.exchange import Breakdown, Chunk, Ended, Exchange, Response
 from fixtures.model.guide import guide
 from fixtures.model.key import Key
 from fixtures.model.terms import Certainty, Kind, Layer
 from fixtures.model.verdict import Evidence
-from fixtures.wire.tape import RECORD_AGAIN
+from fixtures.wire.tape import RECORD_AGAIN, write
 from suites.selftest.stories import KEY, NOW, PROFILE, asked, story, told, verdict
 
 pytestmark = pytest.mark.selftest
@@ -1315,3 +1316,41 @@ def test_a_dead_key_is_told_beside_one_that_is_refused_at_times() -> None:
         "Invalid token",
         "the gateway refuses B",
     ]
+
+
+def test_an_evidence_folder_shows_the_steps_tapes_that_can_be_read(tmp_path: Path) -> None:
+    key, broken, cleanup = Key(PROFILE, "short_chat"), Key(PROFILE, "list_models"), Key(PROFILE, "clean-up")
+    for each in (key, broken, cleanup):
+        write(tmp_path / each.file, each, [REFUSED])
+    (tmp_path / broken.file).write_text("no tape", "utf-8")
+    found = observed(tmp_path)
+    assert list(found) == [key]
+    assert [each.came for each in found[key]] == [Came.REFUSED]
+    assert found[key][0].id == f"{key}#1"
+
+
+def test_only_what_a_check_read_denies_that_there_is_no_cap_and_all_of_its_profile_the_rest() -> None:
+    steps = {Key(PROFILE, "short_chat"): LISTED, Key(PROFILE, "list_models"): record(), Key("b", "embed"): LISTED}
+    tapes = {key: observe(key, [replace(each, tape=key, number=1)]) for key, each in steps.items()}
+    facts = Facts(tapes)
+    first, capped, _ = (observations[0] for observations in tapes.values())
+    assert facts.undenied(("ERR-09",), [first]) == "ERR-09"
+    assert facts.undenied(("ERR-09",), [capped]) == ""
+    assert facts.undenied(("ERR-04", "ERR-09"), [capped]) == ""
+    assert Facts({key: tapes[key] for key in list(tapes)[1:]}).undenied(("ERR-04",), [capped]) == "ERR-04"
+
+
+def test_each_model_is_held_against_what_dify_took_for_it() -> None:
+    exchanges = []
+    for number, model in enumerate(("m", "n")):
+        taken = {"api_key": KEY, "endpoint_url": f"https://{model}.example/v1/"}
+        body = {"model": model, "credentials": taken}
+        exchanges.append(asked(CREDENTIALS, 201, {"result": "success"}, side="dify", body=body, after=number))
+    masked = {"api_key": "{{CRAZYROUTER_API_KEY|masked}}", "endpoint_url": "https://m.example/v1"}
+    read = asked(f"{CREDENTIALS}?model=m", 200, {"credentials": masked}, side="dify", after=3)
+    assert told(*exchanges, read).certainty is not Certainty.SEEN
+    swapped = {**masked, "endpoint_url": "https://n.example/v1"}
+    wrong = asked(f"{CREDENTIALS}?model=m", 200, {"credentials": swapped}, side="dify", after=3)
+    assert told(*exchanges, wrong).cause == (
+        "Dify shows https://n.example/v1 as the base URL, and took https://m.example/v1"
+    )
