@@ -1251,6 +1251,7 @@ FOUND_NOTHING = asked("/v1/datasets/1/retrieve", 200, {"records": []}, side="dif
 SWITCHED_OFF = app(403, {"code": "forbidden", "message": "switched off"}, after=7)
 NULL = plain(choices=choice(message={"role": "assistant", "content": None}))
 NO_VECTORS = asked("/v1/embeddings", 200, {"object": "list", "data": []}, body={"model": "e", "input": ["a"]})
+BOTH_LISTED = asked("/v1/models", 200, {"object": "list", "data": [{"id": "gpt-5.4"}, {"id": "e"}]}, after=1)
 NO_LIST = asked("/v1/models", 404, {"error": {"message": "Invalid URL"}})
 FROM_A_CDN = asked("/v1/models", 522, {"message": "no origin"})
 KEY_AT_TIMES = [asked(CHAT, 401, INVALID, body=QUESTION), replace(ANSWERED, sent_at=NOW + 1)]
@@ -1264,7 +1265,7 @@ OF_ANOTHER = asked(
     [
         ([NULL], SILENT, 1),
         ([NULL], GARBAGE, 1),
-        ([NO_VECTORS, LISTED], FOUND_NOTHING, 1),
+        ([NO_VECTORS, BOTH_LISTED], FOUND_NOTHING, 1),
         ([NO_LIST], FOUND_NOTHING, 1),
         ([NO_LIST], SILENT, 1),
         ([FROM_A_CDN], SILENT, 1),
@@ -1272,7 +1273,7 @@ OF_ANOTHER = asked(
         ([NULL], FOUND_NOTHING, 2),
         ([NULL], SWITCHED_OFF, 2),
         ([NULL], quoted(503), 2),
-        ([NO_VECTORS, LISTED], SILENT, 2),
+        ([NO_VECTORS, BOTH_LISTED], SILENT, 2),
         ([lost("/v1/embeddings", body={"model": "e"})], SILENT, 2),
         ([plain(usage=None)], SILENT, 2),
         ([OF_ANOTHER, ANSWERED, ANSWERED], SILENT, 2),
