@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fixtures.judging.causes import CAUSES, DENIED
+from fixtures.judging.causes import CAUSES, DENIED, WHERE, Cause, Sign, Symptom
 from fixtures.judging.facts import Facts
-from fixtures.judging.observation import innermost, observe
-from fixtures.judging.story import tell
-from fixtures.judging.suppositions import smallest, suppositions
+from fixtures.judging.observation import Came, innermost, observe
+from fixtures.judging.story import Told, observed, retold, tell
+from fixtures.judging.suppositions import Supposition, smallest, suppositions
 from fixtures.model.exchange import Breakdown, Chunk, Ended, Exchange, Response
 from fixtures.model.guide import guide
 from fixtures.model.key import Key
 from fixtures.model.terms import Certainty, Kind, Layer
 from fixtures.model.verdict import Evidence
 from fixtures.steps.gateway.chat import COUNTING
+from fixtures.wire.tape import RECORD_AGAIN, write
 from suites.selftest.stories import KEY, NOW, PROFILE, asked, story, told, verdict
 
 pytestmark = pytest.mark.selftest
@@ -699,3 +702,775 @@ def test_vectors_in_another_order_are_named_by_their_places() -> None:
 
     batch, alone = embedded(["a", "b"], [[0.0, 1.0], [1.0, 0.0]]), embedded(["a"], [[1.0, 0.0]])
     assert "the vector of text 1 of a batch stands in place 2" in told(batch, alone, row="WIRE-21").cause
+
+
+# --- what had to be refused ---------------------------------------------------------------------------
+
+
+def answered_unrefused(path: str, row: str, status: int = 200, **more: Any) -> Exchange:
+    """An answer with content where the refusal of a row was brought about."""
+    content = {"data": [{"indexing_status": "completed"}], "answer": "OK", "message_id": "m"}
+    return asked(path, status, content, provoked=row, why=f"Bring {row} about", **more)
+
+
+def in_dify(path: str, row: str, status: int = 200, **more: Any) -> Exchange:
+    """The same of Dify."""
+    return answered_unrefused(path, row, status, side="dify", **more)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "layer", "row"),
+    [
+        (answered_unrefused("/v1/models", "ERR-04"), "token", "ERR-04"),
+        (answered_unrefused(CHAT, "WIRE-28", body=QUESTION), "relay", "ERR-07"),
+        (answered_unrefused(CHAT, "WIRE-27", body=QUESTION), "protocol", ""),
+        (in_dify(CREDENTIALS, "ERR-04", 201, body={"model": "m"}), "dify_provider", "ERR-04"),
+        (in_dify(CREDENTIALS, "ERR-01", 201, body={"model": "m"}), "dify_role", "ERR-01"),
+        (in_dify("/console/api/datasets/1/indexing-status", "ERR-05"), "dify_knowledge", "ERR-05"),
+        (in_dify("/v1/chat-messages", "ERR-09", body={"query": "?"}), "dify_app", "ERR-09"),
+    ],
+    ids=str,
+)
+def test_what_had_to_be_refused_is_told_by_its_row_where_it_was_answered(
+    exchange: Exchange, layer: str, row: str
+) -> None:
+    found = told(exchange)
+    assert (found.layer, found.guide_row, found.certainty) == (layer, row, Certainty.SEEN)
+    assert found.cause == f"this was answered and must be refused: {exchange.why}"
+    assert found.fix == WHERE[Layer(layer)]
+
+
+def test_one_row_s_missing_refusals_are_one_cause_on_the_lowest_layer() -> None:
+    taken = in_dify(CREDENTIALS, "ERR-04", 201, body={"model": "m"})
+    listed = answered_unrefused("/v1/models", "ERR-04", after=1)
+    (found,) = story([taken, listed], [verdict("ERR-04")])
+    assert (found.layer, found.cause) == ("token", f"this was answered and must be refused: {taken.why}")
+
+
+def test_two_rows_missing_refusals_are_two_causes() -> None:
+    both = [answered_unrefused(CHAT, row, body=QUESTION) for row in ("ERR-04", "ERR-05")]
+    assert [each.guide_row for each in story(both, [verdict("WIRE-30")])] == ["ERR-04", "ERR-05"]
+
+
+# --- profiles ----------------------------------------------------------------------------------------
+
+
+def in_profiles(exchanges: Mapping[str, Sequence[Exchange]]) -> list[Told]:
+    """The story of a run with a step of each profile, and a failed check on each."""
+    tapes, verdicts = {}, []
+    for profile, own in exchanges.items():
+        key = Key(profile, "short_chat")
+        tapes[key] = observe(key, [replace(each, tape=key, number=number) for number, each in enumerate(own, 1)])
+        read = Evidence("live", "", tuple((each.id, "") for each in tapes[key]))
+        verdicts.append(replace(verdict("WIRE-30", profile=profile), evidence=read))
+    return tell(verdicts, tapes)
+
+
+def refused_at_times(key: str, well: int = 1) -> list[Exchange]:
+    """A key that is refused once, and answered so many times; of two keys A comes first."""
+    answered = [asked("/v1/models", 200, LISTED.json(), key=key, after=9) for _ in range(well)]
+    return [asked("/v1/models", 401, INVALID, key=key, after=int(key == "{{B}}")), *answered]
+
+
+def test_profiles_with_keys_of_their_own_and_one_fault_have_one_cause_that_counts_all() -> None:
+    (found,) = in_profiles({"a": refused_at_times("{{A}}", 1), "b": refused_at_times("{{B}}", 2)})
+    assert "401 to 2 of 5 models requests with A: " in found.cause
+    assert [each.profile for each in found.verdicts] == ["a", "b"]
+
+
+def test_two_keys_of_one_profile_are_two_causes() -> None:
+    found = in_profiles({"a": [*refused_at_times("{{A}}"), *refused_at_times("{{B}}")]})
+    assert len(found[0].verdicts) == 1
+    assert [each.cause.partition("401")[2] for each in found] == [
+        " to 1 of 2 models requests with A: Invalid token",
+        " to 1 of 2 models requests with B: Invalid token",
+    ]
+
+
+def test_profiles_with_different_faults_have_a_cause_each() -> None:
+    down = asked("/v1/embeddings", 503, {"error": {"message": "no room"}}, body={"model": "e", "input": ["a"]})
+    found = in_profiles({"a": refused_at_times("{{A}}"), "b": [down]})
+    assert [(each.layer, [of.profile for of in each.verdicts]) for each in found] == [
+        ("token", ["a"]),
+        ("relay", ["b"]),
+    ]
+
+
+# --- the smallest set --------------------------------------------------------------------------------
+
+SIGN = Sign()
+
+
+def supposed(explains: str, name: str = "", generic: bool = False, scope: tuple[str, ...] = ()) -> Supposition:
+    """A cause supposed for symptoms, each of one letter."""
+    own = tuple(Symptom(ANSWER, letter) for letter in explains)
+    cause = Cause(name or f"explains {explains}", Layer.RELAY, SIGN, "", "", generic=generic)
+    return Supposition(cause, scope, frozenset(own), own, 0)
+
+
+(ANSWER,) = observe(Key(PROFILE, "short_chat"), [ANSWERED])
+
+
+def names(found: list[Supposition]) -> list[str]:
+    """What the causes that were chosen explain."""
+    return ["".join(each.flaw for each in one.in_order) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("causes", "wanted", "expected"),
+    [
+        (["a", "ab"], "ab", ["ab"]),
+        (["ab", "bc", "cd", "da"], "abcd", ["ab", "cd"]),
+        (["ab", "cd", "ac", "bd", "e"], "abcde", ["e", "ab", "cd"]),
+        (["abx", "cdx", "ab"], "abcd", ["cdx", "abx"]),
+        (["ab", "bc", "ca"], "abc", ["ab", "bc"]),
+        (["a", "b"], "", []),
+        (["a", "b"], "a", ["a"]),
+        (["a"], "ab", ["a"]),
+        ([], "ab", []),
+    ],
+    ids=str,
+)
+def test_the_fewest_causes_are_told_that_explain_all(causes: list[str], wanted: str, expected: list[str]) -> None:
+    chosen = smallest([supposed(each) for each in causes], {Symptom(ANSWER, letter) for letter in wanted})
+    assert names(chosen) == expected
+
+
+def test_where_more_than_three_are_needed_the_one_that_explains_most_is_told_first() -> None:
+    rings = [ring[n] + ring[(n + 1) % 3] for ring in ("abc", "def", "ghi") for n in range(3)]
+    wanted = {Symptom(ANSWER, letter) for letter in "abcdefghi"}
+    chosen = smallest([supposed(each) for each in ["adg", *rings]], wanted)
+    assert names(chosen)[0] == "adg"
+    assert wanted <= set().union(*(each.symptoms for each in chosen))
+    assert len(chosen) == 4, names(chosen)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (supposed("ab", "lost"), supposed("ab", "unreached")),
+        (supposed("ab", "unreached", generic=True), supposed("ab", "lost")),
+        (supposed("ab", "lost", scope=("side", "want")), supposed("ab", "lost", scope=("side",))),
+        (supposed("ab", "allowed"), supposed("ab", "protocol")),
+    ],
+    ids=["that stands first", "no catch-all", "the more general", "of the table"],
+)
+def test_of_two_that_explain_the_same_one_is_told(one: Supposition, other: Supposition) -> None:
+    assert smallest([one, other], one.symptoms) == [other]
+    assert smallest([other, one], one.symptoms) == [other]
+
+
+# --- what came of a request --------------------------------------------------------------------------
+
+INDEXING = "/v1/datasets/1/documents/2/indexing-status"
+HTML = "<!doctype html><html></html>"
+SAYS = {"message_id": "m", "answer": "OK"}
+
+
+def came(exchange: Exchange) -> Came:
+    """What came of one exchange."""
+    (found,) = observe(Key(PROFILE, "short_chat"), [exchange])
+    return found.came
+
+
+def of_dify(path: str, status: int = 200, answer: Any = None, **more: Any) -> Exchange:
+    """An answer of Dify's, where nothing else is given to a request with a body."""
+    return asked(path, status, answer or {}, side="dify", **{"body": {"query": "Say something"}, **more})
+
+
+@pytest.mark.parametrize(
+    ("exchange", "expected"),
+    [
+        (asked("/v1/models", 300, {}), Came.MOVED),
+        (asked("/v1/models", 399, {}), Came.MOVED),
+        (asked("/v1/models", 400, {}), Came.REFUSED),
+        (asked("/v1/models", 200, HTML), Came.PAGE),
+        (asked("/v1/models", 404, HTML), Came.PAGE),
+        (asked("/api/user/self", 200, {"success": False}), Came.REFUSED),
+        (asked("/api/user/self", 200, {"success": True}), Came.WELL),
+        (asked("/v1/models", 200, {"error": {"message": "down"}}), Came.REFUSED),
+        (asked(CHAT, 200, completion(error={"message": "down"}), body=QUESTION), Came.FLAWED),
+        (of_dify("/console/api/x/validate", 200, {"result": "error"}), Came.REFUSED),
+        (of_dify("/console/api/x/validate", 200, {"result": "success"}), Came.WELL),
+        (of_dify(INDEXING, 200, {"data": [{"indexing_status": "error"}]}), Came.REFUSED),
+        (of_dify(INDEXING, 200, {"data": [{"indexing_status": "completed"}]}), Came.WELL),
+        (of_dify("/v1/workflows/run", 200, {"data": {"status": "failed", "error": "no"}}), Came.REFUSED),
+        (of_dify("/v1/datasets", 200, {"error": "a name", "success": False}), Came.WELL),
+        (of_dify("/console/api/workspaces/current", 405), Came.WELL),
+        (of_dify("/console/api/other", 405), Came.REFUSED),
+        (of_dify("/v1/chat-messages", 500, provoked="either way"), Came.WELL),
+    ],
+    ids=lambda each: each if isinstance(each, Came) else f"{each.request.path} {each.status} {each.text}",
+)
+def test_what_came_of_a_request(exchange: Exchange, expected: Came) -> None:
+    assert came(exchange) is expected
+
+
+@pytest.mark.parametrize("name", ["object", "data", "choices", "success"])
+def test_an_answer_with_content_was_allowed_where_a_refusal_was_due(name: str) -> None:
+    assert came(asked("/v1/models", 200, {name: True}, provoked="ERR-04")) is Came.ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "answer", "expected"),
+    [
+        ("/v1/models", 200, {"status": "ok"}, Came.WELL),
+        ("/v1/models", 200, ["data"], Came.WELL),
+        ("/v1/models", 201, {"data": []}, Came.WELL),
+        ("/v1/models", 200, HTML, Came.WELL),
+        ("/v1/models", 404, HTML, Came.WELL),
+        ("/v1/models", 400, HTML, Came.WELL),
+        ("/v1/models", 401, HTML, Came.PAGE),
+        ("/v1/models", 403, HTML, Came.PAGE),
+        ("/v1/models", 429, HTML, Came.PAGE),
+        ("/v1/models", 499, HTML, Came.WELL),
+        ("/v1/models", 500, HTML, Came.PAGE),
+        ("/v1/models", 599, HTML, Came.PAGE),
+        ("/v1/models", 600, HTML, Came.WELL),
+        ("/v1/models", 302, {}, Came.MOVED),
+        ("/v1/models", 401, {}, Came.WELL),
+        ("/v1/models", 429, {}, Came.WELL),
+        ("/v1/models", 503, {}, Came.WELL),
+        ("/v1/models", 519, {}, Came.WELL),
+        ("/v1/models", 520, {}, Came.REFUSED),
+        ("/v1/models", 599, {}, Came.REFUSED),
+        ("/v1/models", 600, {}, Came.WELL),
+    ],
+)
+def test_a_refusal_that_was_due_is_well_unless_it_comes_from_before_the_gateway(
+    path: str, status: int, answer: Any, expected: Came
+) -> None:
+    assert came(asked(path, status, answer, provoked="ERR-04")) is expected
+
+
+def test_a_stream_is_content_where_a_refusal_was_due() -> None:
+    assert came(replace(streamed(EVENTS), provoked="ERR-05")) is Came.ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "answer", "expected"),
+    [
+        ("/v1/chat-messages", 500, {"message": "boom"}, Came.REFUSED),
+        ("/v1/chat-messages", 400, HTML, Came.PAGE),
+        ("/v1/chat-messages", 400, {"message": "no"}, Came.WELL),
+        ("/v1/chat-messages", 200, SAYS, Came.ALLOWED),
+        ("/v1/chat-messages", 200, {**SAYS, "answer": ""}, Came.FLAWED),
+        ("/v1/workflows/run", 200, {"data": {"status": "failed", "error": "no"}}, Came.WELL),
+        (CREDENTIALS, 201, {}, Came.ALLOWED),
+        (CREDENTIALS, 200, {}, Came.WELL),
+        ("/console/api/apps", 201, {}, Came.WELL),
+        (f"{CREDENTIALS}/validate", 200, {"result": "success"}, Came.ALLOWED),
+        (f"{CREDENTIALS}/validate", 200, {"result": "error"}, Came.WELL),
+        (INDEXING, 200, {"data": [{"indexing_status": "completed"}]}, Came.ALLOWED),
+        (INDEXING, 200, {"data": [{"indexing_status": "error"}]}, Came.WELL),
+        ("/v1/datasets", 200, {}, Came.WELL),
+    ],
+)
+def test_what_dify_takes_or_says_although_a_refusal_was_due_was_allowed(
+    path: str, status: int, answer: Any, expected: Came
+) -> None:
+    assert came(of_dify(path, status, answer, provoked="ERR-05")) is expected
+
+
+def test_a_refusal_that_dify_hides_is_told_with_what_was_asked() -> None:
+    found = told(of_dify("/v1/chat-messages", 200, {**SAYS, "answer": ""}, provoked="ERR-05", why="Ask in vain"))
+    assert found.layer == "dify_app"
+    assert found.cause == "Dify hides the gateway's refusal: it answers 200 and nothing to: Ask in vain"
+
+
+@pytest.mark.parametrize(
+    ("exchange", "said"),
+    [
+        (of_dify(INDEXING, 200, {"data": [{"indexing_status": "error", "error": "no vector"}]}), "no vector"),
+        (of_dify("/v1/workflows/run", 200, {"data": {"status": "failed", "error": "no node"}}), "no node"),
+        (of_dify("/v1/chat-messages", 400, {"code": "bad", "message": "no app"}), "no app"),
+        (of_dify("/v1/datasets", 400, {"code": "bad", "message": "no room"}), "no room"),
+        (asked(CHAT, 400, {"error": {"message": "no model"}}, body=QUESTION), "no model"),
+    ],
+    ids=str,
+)
+def test_what_was_refused_is_quoted_in_the_words_of_who_refused_it(exchange: Exchange, said: str) -> None:
+    (found,) = observe(Key(PROFILE, "short_chat"), [exchange])
+    assert found.said == said
+
+
+def test_of_a_poll_the_last_answer_counts_and_what_was_lost() -> None:
+    status = [{"data": [{"indexing_status": each}]} for each in ("waiting", "indexing", "completed")]
+    polls = [replace(of_dify(INDEXING, 200, each), poll=1) for each in status]
+    lost = replace(polls[0], response=None, breakdown=Breakdown("timeout", "timed out"))
+    other = replace(polls[0], poll=2)
+    found = observe(Key(PROFILE, "short_chat"), [lost, *polls, other, ANSWERED])
+    assert [each.exchange for each in found] == [lost, polls[2], other, ANSWERED]
+
+
+def test_an_attempt_that_was_retried_does_not_count_unless_it_was_lost() -> None:
+    lost = replace(ANSWERED, response=None, breakdown=Breakdown("timeout", "timed out"), superseded=True)
+    found = observe(Key(PROFILE, "short_chat"), [replace(REFUSED, superseded=True), lost, ANSWERED])
+    assert [each.exchange for each in found] == [lost, ANSWERED]
+
+
+# --- how it is told ----------------------------------------------------------------------------------
+
+
+def test_the_report_s_data_of_a_cause_has_all_that_is_told() -> None:
+    found = told(record(status=2), REFUSED)
+    assert found.to_data() == {
+        "headline": "the token dify-prod is disabled",
+        "layer": "token",
+        "guide_row": "ERR-04",
+        "cause": "the token dify-prod is disabled",
+        "likely": "",
+        "fix": "make a new token and put its key in the old one's place, whole",
+        "certainty": "seen",
+        "profiles": [PROFILE],
+        "explains": [{"requirement": "WIRE-30", "check": "a_check", "profile": PROFILE, "outcome": "fail"}],
+    }
+
+
+def test_a_verdict_takes_over_what_the_story_tells_of_it() -> None:
+    key = Key(PROFILE, "short_chat")
+    tapes = {key: observe(key, [replace(REFUSED, tape=key, number=1)])}
+    red = replace(verdict("WIRE-30"), evidence=Evidence("live", "", ((f"{key}#1", ""),)))
+    green = verdict("WIRE-01", outcome="pass")
+    told_of = tell([red, green], tapes)
+    (again, same) = retold([red, green], told_of)
+    assert same is green
+    (cause,) = told_of
+    assert cause.likely
+    assert (again.layer, again.guide_row, again.cause) == ("token", "ERR-04", cause.likely)
+    assert (again.fix, again.certainty) == (cause.fix, Certainty.LIKELY)
+    (seen,) = retold([red], [replace(cause, likely="")])
+    assert seen.cause == "the gateway refuses CRAZYROUTER_API_KEY with 401: Invalid token"
+
+
+@pytest.mark.parametrize(
+    ("changes", "layer", "cause", "fix"),
+    [
+        (
+            {"outcome": "not_run"},
+            Layer.SETTINGS,
+            "2 checks were planned, and the run ended before",
+            "run again, to the end",
+        ),
+        ({"kind": Kind.MISSING}, Layer.SETTINGS, "so it is", "give it, or select less"),
+        (
+            {"kind": Kind.CRASH},
+            Layer.PROTOCOL,
+            "so it is",
+            "mend the check, or report this: it says nothing of the pair",
+        ),
+        ({"kind": Kind.RECORDING}, Layer.RECORDING, RECORD_AGAIN, "tox run -e record (README, Recordings)"),
+    ],
+    ids=["not run", "missing", "crash", "recording"],
+)
+def test_what_says_nothing_of_the_pair_is_told_once_with_what_to_do(
+    changes: dict[str, Any], layer: Layer, cause: str, fix: str
+) -> None:
+    verdicts = [verdict("WIRE-01", "so it is", **changes), verdict("WIRE-26", "so it is", **changes)]
+    (found,) = story([LISTED], verdicts)
+    assert (found.layer, found.guide_row, found.certainty) == (layer, "", Certainty.SEEN)
+    assert (found.cause, found.fix) == (cause, fix)
+    assert [each.requirement for each in found.verdicts] == ["WIRE-01", "WIRE-26"]
+
+
+def test_one_check_that_was_not_run_is_told_as_one() -> None:
+    assert told(LISTED, outcome="not_run").cause == "1 check was planned, and the run ended before"
+
+
+@pytest.mark.parametrize("kind", [Kind.MISSING, Kind.CRASH])
+def test_two_reasons_of_one_kind_are_told_apart(kind: Kind) -> None:
+    found = story([LISTED], [verdict("WIRE-01", "one", kind=kind), verdict("WIRE-01", "other", kind=kind)])
+    assert sorted(each.cause for each in found) == ["one", "other"]
+
+
+def test_steps_of_one_name_that_ended_without_an_exchange_are_told_together() -> None:
+    ended = [verdict("WIRE-01", "no", kind=Kind.STEP, failed_step=f"{of}/embed", see=()) for of in ("a", "b")]
+    other = verdict("WIRE-26", "no", kind=Kind.STEP, failed_step="a/list", see=())
+    assert sorted(len(each.verdicts) for each in story([LISTED], [*ended, other])) == [1, 2]
+
+
+def test_steps_that_ended_at_the_same_request_are_told_together() -> None:
+    at = f"{PROFILE}/short_chat#1"
+    ended = [verdict("WIRE-01", "no", kind=Kind.STEP, failed_step=f"a/{of}", at=at, see=()) for of in ("embed", "list")]
+    assert [len(each.verdicts) for each in story([LISTED], ended)] == [2]
+
+
+def test_what_rests_on_the_model_list_alone_is_told_together_whatever_its_layer() -> None:
+    rows = [verdict("WIRE-01", "no", see=()), verdict("WL-01", "no", see=())]
+    assert [len(each.verdicts) for each in story([LISTED], rows)] == [2]
+    assert [len(each.verdicts) for each in story([LISTED, ANSWERED], rows)] == [1, 1]
+
+
+def test_what_rests_on_the_log_is_the_log_s_where_rows_of_several_layers_do() -> None:
+    log = asked("/api/log/self", 200, {"success": True, "data": {"items": [{"id": 1}]}})
+    rows = [verdict("WIRE-01", "no", see=()), verdict("WL-01", "no", see=())]
+    (found,) = story([log], rows)
+    assert (found.layer, found.fix, found.certainty) == (Layer.LOG, WHERE[Layer.LOG], Certainty.UNEXPLAINED)
+    (alone,) = story([log], rows[:1])
+    assert alone.layer == Layer.PROTOCOL
+    (none,) = story([], [verdict("CHK-05", "no", see=()), verdict("TIP-03", "no", see=())])
+    assert none.layer == Layer.LOG
+
+
+def test_a_row_of_the_guide_s_errors_is_its_own_row_where_nothing_explains_it() -> None:
+    found = told(LISTED, row="ERR-09", reason="no cap")
+    assert (found.guide_row, found.certainty, found.fix) == ("ERR-09", Certainty.UNEXPLAINED, WHERE[Layer.QUOTA])
+
+
+def test_the_guide_s_cause_and_fix_are_told_where_they_are_likely() -> None:
+    found = told(record(), row="CHK-02", reason="no")
+    error = guide().rows["ERR-06"]
+    assert (found.likely, found.layer) == (error.cause, "base_url")
+    assert found.fix == error.fix
+    refused = app(422, {"message": "Error code: 400 - unsupported parameter: temperature"})
+    asked_wrongly = told(refused, row="CHK-04")
+    error = guide().rows["ERR-07"]
+    assert (asked_wrongly.guide_row, asked_wrongly.certainty) == ("ERR-07", Certainty.LIKELY)
+    assert (asked_wrongly.likely, asked_wrongly.fix) == (error.cause, error.fix)
+
+
+def test_a_cause_whose_likely_rows_are_denied_is_told_as_seen() -> None:
+    refused = app(422, {"message": "Error code: 400 - unsupported parameter: temperature"}, after=2)
+    ran = asked("/v1/workflows/run", 200, {"data": {"status": "succeeded", "outputs": {"answer": "OK"}}},
+                side="dify", body={})  # fmt: skip
+    found = told(refused, app(200, SAYS), ran, row="CHK-04")
+    assert (found.guide_row, found.likely, found.certainty) == ("", "", Certainty.SEEN)
+    assert found.fix == "take that parameter out of the app or node"
+
+
+def test_what_was_brought_about_may_have_come_for_the_reason_of_the_rest() -> None:
+    down = asked("/v1/models", 503, {"error": {"message": "overloaded"}})
+    brought = asked("/v1/models", 503, {"error": {"message": "overloaded"}}, provoked="ERR-05", after=1)
+    empty = asked("/v1/models", 200, {"object": "list", "data": []}, after=2)
+    key = Key(PROFILE, "short_chat")
+    for ill, provoked in ((down, brought), (empty, replace(empty, provoked="EITHER"))):
+        tape = [replace(each, tape=key, number=number) for number, each in enumerate((ill, provoked), 1)]
+        rests = [
+            replace(verdict(row), evidence=Evidence("live", "", ((f"{key}#{number}", ""),)))
+            for number, row in enumerate(("WIRE-01", "ERR-05"), 1)
+        ]
+        observations = observe(key, tape)
+        observations[1] = replace(observations[1], came=Came.WELL, flaws=())
+        (found,) = tell(rests, {key: observations})
+        assert [each.requirement for each in found.verdicts] == ["ERR-05", "WIRE-01"]
+
+
+MANY = [asked(CHAT, 503, {"error": {"message": "no room"}}, body={**QUESTION, "model": model}) for model in ("a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "cause"),
+    [
+        (MANY[:1], "the gateway's address answers the suite 503 to 1 of 1 chat request: no room"),
+        (MANY, "the gateway's address answers the suite 503 to 2 of 2 chat requests: no room"),
+        ([MANY[0], ANSWERED], "the gateway's address answers the suite 503 to 1 of 1 chat request of a: no room"),
+        ([asked(CHAT, 503, NO_CHANNEL, body={**QUESTION, "model": "m"})],
+         "the gateway has no channel for m: No available channel for model m under group vip"),
+        ([asked("/v1/embeddings", 503, NO_CHANNEL, body={})],
+         "the gateway has no channel for the embedding model: No available channel for model m under group vip"),
+        ([asked(CHAT, 503, NO_CHANNEL, body={})],
+         "the gateway has no channel for the model: No available channel for model m under group vip"),
+        ([asked("/api/user/self", 429, {"message": "slow"})],
+         "the gateway's limit for this address on calls of its management API is used up"
+         " (1 of 1 such calls of this run)"),
+        ([asked("/api/usage/token/", 429, {"message": "slow"})],
+         "the gateway's limit for this address on calls that tell keys, usage or a key's log"
+         " (New API: 20 in 20 minutes) is used up (1 of 1 such calls of this run)"),
+        ([asked("/api/log/self?p=1?2", 200, {"success": True, "data": {"items": []}}, why="Ask for it", after=1),
+          asked("/api/log/self", 200, {"success": True, "data": {"items": [{"id": 1}]}})],
+         "the gateway's log has rows of this run, and none as asked for: Ask for it (p=1?2)"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)  # fmt: skip
+def test_a_cause_quotes_what_was_seen(exchanges: list[Exchange], cause: str) -> None:
+    assert told(*exchanges).cause == cause
+
+
+def test_two_models_of_one_fault_are_both_named() -> None:
+    quota = {"error": {"message": "billing"}}
+    refused = [asked(CHAT, 403, quota, body={**QUESTION, "model": model}) for model in ("a", "b")]
+    assert told(*refused).cause == "the vendor behind the gateway has no quota left for it: billing"
+    off = [asked(CHAT, 403, {"error": {"message": "not yours"}}, body={**QUESTION, "model": m}) for m in ("a", "b")]
+    assert told(*off).cause == "CRAZYROUTER_API_KEY may not call a and b: not yours"
+
+
+def lost(path: str = "/v1/models", after: float = 0, **more: Any) -> Exchange:
+    """A request whose answer did not come."""
+    broken = Breakdown("timeout", "timed out")
+    return replace(asked(path, 200, "", after=after, **more), response=None, breakdown=broken)
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "words"),
+    [
+        ([lost()], "1 of 1 GET /v1/models lost once sent: timed out"),
+        ([lost(), lost(after=1)], "every GET /v1/models is lost at its first attempt: timed out"),
+        ([lost(), lost("/v2/models", 1)],
+         "every GET /v1/models and GET /v2/models is lost at its first attempt: timed out"),
+        ([lost(), lost(after=1), LISTED], "2 of 3 GET /v1/models lost once sent: timed out"),
+    ],
+)  # fmt: skip
+def test_what_was_lost_is_counted_by_what_was_asked(exchanges: list[Exchange], words: str) -> None:
+    assert told(*exchanges).cause == words
+
+
+# --- what is asked of the facts ----------------------------------------------------------------------
+
+NOT_YOURS = asked(CHAT, 403, {"error": {"message": "not yours"}}, body=QUESTION, after=5)
+MAY_NOT = "CRAZYROUTER_API_KEY may not call gpt-5.4: not yours"
+ALTHOUGH = "the gateway refuses the suite gpt-5.4 with 403, although the token's whitelist allows it: not yours"
+EMPTY_WELL = asked("/console/api/apps", 200, {"id": "1"}, side="dify")
+
+
+@pytest.mark.parametrize(
+    ("read", "cause"),
+    [
+        ([], MAY_NOT),
+        ([LISTED], ALTHOUGH),
+        ([EMPTY_WELL, LISTED], ALTHOUGH),
+        ([asked("/v1/models", 200, LISTED.json(), key="{{OTHER}}")], MAY_NOT),
+        ([asked("/v1/models", 200, {"object": "list", "data": [{"id": "another"}]})], MAY_NOT),
+        ([record(model_limits_enabled=False)], ALTHOUGH),
+        ([record(model_limits_enabled=True)], MAY_NOT),
+        ([record(model_limits_enabled=False, key="{{OTHER|masked}}")], MAY_NOT),
+    ],
+    ids=["nothing", "a list", "a list after Dify", "another key's", "without it", "off", "on", "another token's"],
+)
+def test_a_model_is_off_the_whitelist_unless_what_was_read_says_otherwise(read: list[Exchange], cause: str) -> None:
+    assert told(*read, NOT_YOURS).cause == cause
+
+
+ONE_API = (("X-Oneapi-Request-Id", "1"),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "headers", "layer"),
+    [("invalid_api_key", ONE_API, "relay"), ("invalid_api_key", (), "token"),
+     ("new_api_error: invalid_api_key", ONE_API, "token")],
+)  # fmt: skip
+def test_a_vendor_s_refusal_is_told_from_new_api_s_own_by_its_type(kind: str, headers: Any, layer: str) -> None:
+    refused = asked(CHAT, 401, {"error": {"message": "no", "type": kind}}, body=QUESTION, headers=headers)
+    found = told(refused)
+    assert found.layer == layer
+    assert ("vendor behind the gateway refuses" in found.cause) == (layer == "relay")
+
+
+@pytest.mark.parametrize(
+    ("read", "words"),
+    [
+        ([record(status=2), record(after=1)], "although its record says"),
+        ([replace(record(status=2), sent_at=NOW - 9), record()], "although its record says"),
+        ([replace(record(), sent_at=NOW - 9), replace(record(status=2), sent_at=NOW - 5)], "is disabled"),
+        ([replace(record(status=2), sent_at=NOW)], "is disabled"),
+    ],
+    ids=["both before", "one on each side", "the last before", "at once"],
+)
+def test_the_first_record_after_a_refusal_says_why_else_the_last_before(read: list[Exchange], words: str) -> None:
+    late = replace(REFUSED, sent_at=NOW + 0.5) if words.startswith("although") else REFUSED
+    assert words in told(*[replace(each, sent_at=each.sent_at) for each in read], late).cause
+
+
+def knowledge(status: int, said: str) -> Exchange:
+    """Dify's knowledge base quotes what the gateway answered it."""
+    return asked(INDEXING, 400, {"message": f"Error code: {status} - {said}"}, side="dify")
+
+
+EMBEDDED = {"model": "e", "model_type": "text-embedding", "credentials": {"api_key": "{{OTHER}}"}}
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "cause"),
+    [
+        ([quoted(503)], "the gateway's address answers Dify 503 to 1 of 1 chat request: "),
+        ([quoted(503), knowledge(503, "{}"), app(200, SAYS)],
+         "the gateway's address answers Dify 503 to 2 of 3 chat, embeddings requests: "),
+        ([quoted(503), ANSWERED], "the gateway's address answers Dify 503 to 1 of 1 chat request: "),
+        ([knowledge(503, "{}")], "the gateway's address answers Dify 503 to 1 of 1 embeddings request: "),
+        ([asked(f"{CREDENTIALS}/validate", 400, {"message": "Error code: 503"}, side="dify", body=EMBEDDED)],
+         "the gateway's address answers Dify 503 to 1 of 1 embeddings request: "),
+        ([asked(f"{CREDENTIALS}/validate", 400, {"message": "Error code: 503"}, side="dify",
+                body={**EMBEDDED, "model_type": "llm"})],
+         "the gateway's address answers Dify 503 to 1 of 1 chat request: "),
+        ([asked(CHAT, 503, {}, body=QUESTION), quoted(503)],
+         "the gateway's address answers the suite 503 to 2 of 2 chat requests: "),
+        ([asked(f"{CREDENTIALS}/validate", 400, {"message": "Error code: 403 - no"}, side="dify", body=EMBEDDED)],
+         "OTHER may not call the embedding model: "),
+        ([ANSWERED, asked("/v1/chat-messages", 400, {"message": "Error code: 403 - no"}, side="dify", body={})],
+         "the key may not call gpt-5.4: "),
+    ],
+)  # fmt: skip
+def test_what_dify_quotes_is_counted_as_the_gateway_s(exchanges: list[Exchange], cause: str) -> None:
+    assert told(*exchanges).cause.startswith(cause)
+
+
+@pytest.mark.parametrize(
+    ("kind", "listed", "cause", "layer"),
+    [
+        ("llm", [{"model": "m", "status": "disabled"}], "m is 'disabled'", "dify_model"),
+        ("llm", [], "m is 'absent'", "dify_model"),
+        ("text-embedding", [{"model": "other", "status": "active"}], "m is 'absent'", "dify_knowledge"),
+    ],
+)
+def test_a_saved_model_that_cannot_be_chosen_is_named(
+    kind: str, listed: list[dict[str, str]], cause: str, layer: str
+) -> None:
+    model = {"model": "m", "model_type": kind, "credentials": {"api_key": KEY}}
+    save = asked(CREDENTIALS, 201, {"result": "success"}, side="dify", body=model)
+    path = "/console/api/workspaces/current/models/model-types"
+    other = asked(f"{path}/rerank", 200, {"data": []}, side="dify", after=1)
+    shown = asked(f"{path}/{kind}", 200, {"data": [{"models": listed}]}, side="dify", after=2)
+    (found,) = story([save, other, shown], [verdict("CHK-03")])
+    assert (found.cause, found.layer) == (f"{cause} in Dify's list of models to choose from", layer)
+
+
+def test_a_saved_model_that_is_active_is_well() -> None:
+    model = {"model": "m", "model_type": "llm", "credentials": {"api_key": KEY}}
+    save = asked(CREDENTIALS, 201, {"result": "success"}, side="dify", body=model)
+    shown = {"data": [{"models": [{"model": "m", "status": "active"}]}]}
+    path = "/console/api/workspaces/current/models/model-types/llm"
+    assert told(save, asked(path, 200, shown, side="dify"), row="CHK-03").certainty is not Certainty.SEEN
+
+
+@pytest.mark.parametrize(
+    ("saved_host", "said", "layer"),
+    [
+        ("gw.example:8443", "HTTPSConnectionPool(host='gw.example', port=8443): Max retries exceeded", "network"),
+        ("gw.example", "Max retries exceeded: https://gw.example/v1", "network"),
+        ("gw.example", 'Max retries exceeded: \\"https://gw.example\\"', "network"),
+        ("gw.example", "Max retries exceeded", "network"),
+        ("gw.example", "Max retries exceeded: https://other.example/v1", "dify_app"),
+    ],
+)
+def test_the_gateway_s_host_is_known_with_its_port_and_without(saved_host: str, said: str, layer: str) -> None:
+    body = {"credentials": {"api_key": KEY, "endpoint_url": f"https://{saved_host}/v1"}}
+    save = asked(CREDENTIALS, 200, {"result": "success"}, side="dify", method="POST", body=body)
+    assert told(save, app(400, {"message": said}, after=1)).layer == layer
+
+
+def test_a_verdict_that_read_nothing_ill_rests_on_the_steps_that_these_needed() -> None:
+    ill, well = Key(PROFILE, "short_chat"), Key(PROFILE, "list_models")
+    others = [Key("another", "short_chat"), Key(PROFILE, "embed")]
+    tapes = {key: observe(key, [replace(REFUSED, tape=key, number=1)]) for key in (ill, *others)}
+    tapes[well] = observe(well, [replace(EMPTY_WELL, tape=well, number=1)])
+    read = Evidence("live", "", ((f"{well}#1", ""),))
+    facts = Facts(tapes)
+    needs = replace(verdict("WIRE-30", steps=("short_chat",)), evidence=read)
+    for each in (needs, replace(needs, evidence=Evidence("live", ""))):
+        assert {symptom.observation.tape for symptom in facts.below(each)} == {ill}
+    ended = replace(needs, failed_step=f"{others[1]}.yaml")
+    assert {symptom.observation.tape for symptom in facts.below(ended)} == {others[1]}
+    assert facts.below(replace(needs, failed_step="another/embed.yaml")) == frozenset()
+
+
+# --- what Dify shows of the gateway's faults ---------------------------------------------------------
+
+SILENT = app(200, {"event": "message", "message_id": "m", "answer": ""}, after=7)
+GARBAGE = app(400, {"message": "Expecting value: line 1 column 1 (char 0)"}, after=7)
+FOUND_NOTHING = asked("/v1/datasets/1/retrieve", 200, {"records": []}, side="dify", body={"query": "?"}, after=7)
+SWITCHED_OFF = app(403, {"code": "forbidden", "message": "switched off"}, after=7)
+NULL = plain(choices=choice(message={"role": "assistant", "content": None}))
+NO_VECTORS = asked("/v1/embeddings", 200, {"object": "list", "data": []}, body={"model": "e", "input": ["a"]})
+BOTH_LISTED = asked("/v1/models", 200, {"object": "list", "data": [{"id": "gpt-5.4"}, {"id": "e"}]}, after=1)
+NO_LIST = asked("/v1/models", 404, {"error": {"message": "Invalid URL"}})
+FROM_A_CDN = asked("/v1/models", 522, {"message": "no origin"})
+KEY_AT_TIMES = [asked(CHAT, 401, INVALID, body=QUESTION), replace(ANSWERED, sent_at=NOW + 1)]
+OF_ANOTHER = asked(
+    CHAT, 200, completion(model="other", choices=NULL.get("choices")), body={**QUESTION, "model": "other"}
+)
+
+
+@pytest.mark.parametrize(
+    ("ill", "in_dify", "number"),
+    [
+        ([NULL], SILENT, 1),
+        ([NULL], GARBAGE, 1),
+        ([NO_VECTORS, BOTH_LISTED], FOUND_NOTHING, 1),
+        ([NO_LIST], FOUND_NOTHING, 1),
+        ([NO_LIST], SILENT, 1),
+        ([FROM_A_CDN], SILENT, 1),
+        ([lost("/v1/embeddings", body={"model": "e"})], FOUND_NOTHING, 1),
+        ([NULL], FOUND_NOTHING, 2),
+        ([NULL], SWITCHED_OFF, 2),
+        ([NULL], quoted(503), 2),
+        ([NO_VECTORS, BOTH_LISTED], SILENT, 2),
+        ([lost("/v1/embeddings", body={"model": "e"})], SILENT, 2),
+        ([plain(usage=None)], SILENT, 2),
+        ([OF_ANOTHER, ANSWERED, ANSWERED], SILENT, 2),
+        (KEY_AT_TIMES, SILENT, 2),
+        ([answered_unrefused(CHAT, "ERR-05", body=QUESTION)], SILENT, 2),
+    ],
+)
+def test_the_gateway_s_fault_explains_in_dify_what_it_reaches_there_and_no_more(
+    ill: list[Exchange], in_dify: Exchange, number: int
+) -> None:
+    found = story([*ill, in_dify], [verdict("WIRE-30")])
+    assert len(found) == number, [each.cause for each in found]
+
+
+def test_one_profile_s_fault_does_not_explain_what_dify_shows_of_another() -> None:
+    assert [each.layer for each in in_profiles({"a": [NULL], "b": [SILENT]})] == ["relay", "dify_app"]
+
+
+def test_what_a_flaw_brings_with_it_is_told_with_it_in_answers_of_the_same_kind() -> None:
+    broken_off, without = streamed(EVENTS[:2]), streamed([*EVENTS[:3], "[DONE]"])
+    (found,) = story([broken_off, without], [verdict("WIRE-30")])
+    assert found.cause.startswith("truncated answer: ")
+    assert len(story([broken_off, plain(usage=None)], [verdict("WIRE-30")])) == 2
+    assert len(story([broken_off, streamed(EVENTS, "application/json")], [verdict("WIRE-30")])) == 2
+
+
+def test_a_catch_all_is_not_told_of_what_a_cause_of_its_own_explains() -> None:
+    refused = [asked(CHAT, 503, NO_CHANNEL, body=QUESTION), asked(CHAT, 503, {"error": "overloaded"}, body=QUESTION)]
+    assert len(story(refused, [verdict("WIRE-30")])) == 2
+
+
+def test_two_flaws_are_two_causes() -> None:
+    found = story([plain(choices=choice(message={"content": ""})), plain(model="gpt-4o-mini")], [verdict("WIRE-30")])
+    assert sorted(each.cause.partition(":")[0] for each in found) == ["empty answer", "other model"]
+
+
+def test_a_dead_key_is_told_beside_one_that_is_refused_at_times() -> None:
+    exchanges = [*refused_at_times("{{A}}"), asked("/v1/models", 401, INVALID, key="{{B}}", after=1)]
+    assert [each.cause.partition(" with 401")[0] for each in story(exchanges, [verdict("WIRE-30")])] == [
+        "the gateway refuses at one time a key that it answers at another: 401 to 1 of 2 models requests with A: "
+        "Invalid token",
+        "the gateway refuses B",
+    ]
+
+
+def test_an_evidence_folder_shows_the_steps_tapes_that_can_be_read(tmp_path: Path) -> None:
+    key, broken, cleanup = Key(PROFILE, "short_chat"), Key(PROFILE, "list_models"), Key(PROFILE, "clean-up")
+    for each in (key, broken, cleanup):
+        write(tmp_path / each.file, each, [REFUSED])
+    (tmp_path / broken.file).write_text("no tape", "utf-8")
+    found = observed(tmp_path)
+    assert list(found) == [key]
+    assert [each.came for each in found[key]] == [Came.REFUSED]
+    assert found[key][0].id == f"{key}#1"
+
+
+def test_only_what_a_check_read_denies_that_there_is_no_cap_and_all_of_its_profile_the_rest() -> None:
+    steps = {Key(PROFILE, "short_chat"): LISTED, Key(PROFILE, "list_models"): record(), Key("b", "embed"): LISTED}
+    tapes = {key: observe(key, [replace(each, tape=key, number=1)]) for key, each in steps.items()}
+    facts = Facts(tapes)
+    first, capped, _ = (observations[0] for observations in tapes.values())
+    assert facts.undenied(("ERR-09",), [first]) == "ERR-09"
+    assert facts.undenied(("ERR-09",), [capped]) == ""
+    assert facts.undenied(("ERR-04", "ERR-09"), [capped]) == ""
+    assert Facts({key: tapes[key] for key in list(tapes)[1:]}).undenied(("ERR-04",), [capped]) == "ERR-04"
+
+
+def test_each_model_is_held_against_what_dify_took_for_it() -> None:
+    exchanges = []
+    for number, model in enumerate(("m", "n")):
+        taken = {"api_key": KEY, "endpoint_url": f"https://{model}.example/v1/"}
+        body = {"model": model, "credentials": taken}
+        exchanges.append(asked(CREDENTIALS, 201, {"result": "success"}, side="dify", body=body, after=number))
+    masked = {"api_key": "{{CRAZYROUTER_API_KEY|masked}}", "endpoint_url": "https://m.example/v1"}
+    read = asked(f"{CREDENTIALS}?model=m", 200, {"credentials": masked}, side="dify", after=3)
+    assert told(*exchanges, read).certainty is not Certainty.SEEN
+    swapped = {**masked, "endpoint_url": "https://n.example/v1"}
+    wrong = asked(f"{CREDENTIALS}?model=m", 200, {"credentials": swapped}, side="dify", after=3)
+    assert told(*exchanges, wrong).cause == (
+        "Dify shows https://n.example/v1 as the base URL, and took https://m.example/v1"
+    )
