@@ -1474,3 +1474,10 @@ def test_each_model_is_held_against_what_dify_took_for_it() -> None:
     assert told(*exchanges, wrong).cause == (
         "Dify shows https://n.example/v1 as the base URL, and took https://m.example/v1"
     )
+
+
+@pytest.mark.parametrize(("text", "flaws"), [("O", {"other answer"}), ("OK", {"finish_reason wrong"})])
+def test_a_length_that_cut_an_answer_off_is_the_truth(text: str, flaws: set[str]) -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "length"}
+    found = story([asked(CHAT, 200, completion(choices=[choice]), body=QUESTION)], [verdict("WIRE-05")])
+    assert {each.cause.partition(":")[0] for each in found} == flaws
