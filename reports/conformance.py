@@ -11,7 +11,7 @@ from typing import Any
 
 from fixtures.acting.recording import recorded_on
 from fixtures.judging.story import Told
-from fixtures.model.exchange import SOFTWARE
+from fixtures.model.exchange import SOFTWARE, shortened
 from fixtures.model.guide import guide
 from fixtures.model.proven import PROVEN
 from fixtures.model.requirement import requirements
@@ -234,10 +234,24 @@ def terminal(report: Report) -> list[str]:
             lines.append(f"     {outcome}: {_few([_name(verdict) for verdict in verdicts])}")
             if outcome in ("fail", "error", "warn") and verdicts[0].reason != cause.cause:
                 lines.append(f"       {verdicts[0].reason[:300]}")
+    lines += _known_deviations(report)
     if report.exit_code != CONFORMANT and report.edition:
         lines += [f"  versions: {_versions(report)}"]
     lines += [f"  may be left behind: {line}" for line in report.left_behind]
     return lines
+
+
+def _known_deviations(report: Report) -> list[str]:
+    """A line for each check that fails as it is known to, with the profiles under which it does."""
+    by_check: dict[str, list[Verdict]] = {}
+    for verdict in report.verdicts:
+        if verdict.outcome == "known_deviation":
+            by_check.setdefault(verdict.key, []).append(verdict)
+    return [
+        f"  known deviation {key}: {shortened(group[0].reason, 160)}"
+        f" [{', '.join(each.profile for each in group if each.profile)}]"
+        for key, group in by_check.items()
+    ]
 
 
 _BROKEN = {
@@ -251,7 +265,7 @@ _BROKEN = {
 
 def by_basis(report: Report) -> str:
     """What the verdicts that do not hold break or deviate from, in words; empty where all hold. One may count twice."""
-    failed = [verdict for verdict in report.verdicts if verdict.outcome in ("fail", "warn")]
+    failed = [verdict for verdict in report.verdicts if verdict.outcome in ("fail", "warn", "known_deviation")]
     found = Counter(basis for verdict in failed for basis in requirements()[verdict.requirement].basis)
     if not report.edition:  # no profile follows the guide
         del found[Basis.GUIDE]

@@ -74,6 +74,7 @@ class Listener:
 _STATUS = {
     "fail": ("not conformant", "F", ("FAIL", {"red": True})),
     "warn": ("warned", "W", ("WARN", {"yellow": True})),
+    "known_deviation": ("known to deviate", "K", ("KNOWN DEVIATION", {"yellow": True})),
     "error": ("in error", "E", ("ERROR", {"red": True})),
     "blocked": ("blocked", "b", ("BLOCKED", {"yellow": True})),
     "unverified": ("unverified", "u", ("UNVERIFIED", {"yellow": True})),
