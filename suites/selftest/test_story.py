@@ -428,6 +428,82 @@ def test_a_redirect_explains_what_dify_is_refused_below_it() -> None:
     assert "is redirected" in found[0].cause
 
 
+# --- who says no: the gateway, its vendor, or what stands between ------------------------------------------
+
+OF_NEW_API = (("X-Oneapi-Request-Id", "1"),)
+NO_SUCH = {
+    "error": {"message": "The model x does not exist", "type": "invalid_request_error", "code": "model_not_found"}
+}
+NONE_SERVES = {"error": {"message": "No available channel for model gpt-5.4", "type": "new_api_error"}}
+ABROAD = {"error": {"message": "Country not supported", "type": "request_forbidden"}}
+OFF_THE_LIST = {"error": {"message": "This token has no access to model gpt-5.4", "type": "new_api_error"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "cause"),
+    [
+        (404, NO_SUCH, "the vendor behind the gateway does not know what it is asked for gpt-5.4"),
+        (503, NONE_SERVES, "the gateway has no channel for gpt-5.4"),
+        (403, ABROAD, "the suite is answered 403 to 1 of 1 chat request, not in New API's own words"),
+        (403, OFF_THE_LIST, "CRAZYROUTER_API_KEY may not call gpt-5.4"),
+    ],
+)
+def test_a_vendor_s_refusal_is_not_told_as_the_gateway_s_own(status: int, answer: dict[str, Any], cause: str) -> None:
+    found = told(asked(CHAT, status, answer, body=QUESTION, headers=OF_NEW_API))
+    assert found.cause.startswith(cause), found.cause
+
+
+def embedding_refused(url: str, status: int = 404) -> Exchange:
+    """Dify tells the bare status that the gateway gave its test of an embedding model."""
+    said = {"code": "invalid_param", "message": f"{status} Client Error: No for url: {url}"}
+    sent = {"model": "e", "model_type": "text-embedding"}
+    return asked(CREDENTIALS, 400, said, side="dify", body=sent, after=3)
+
+
+def test_a_404_below_the_base_url_that_the_suite_asks_is_no_wrong_base_url() -> None:
+    found = told(ANSWERED, embedding_refused("https://gw.example/v1/embeddings"), row="CHK-06")
+    assert found.layer == "relay", f"expected the gateway's channel, got {found.headline}"
+
+
+def test_a_404_elsewhere_is_a_wrong_base_url() -> None:
+    found = told(ANSWERED, embedding_refused("https://gw.example/v1/v1/embeddings"), row="CHK-06")
+    assert found.guide_row == "ERR-06", f"expected the base URL, got {found.headline}"
+
+
+def test_a_bare_status_of_dify_s_is_told_in_the_words_that_the_gateway_gave_the_suite() -> None:
+    used_up = {"error": {"message": "You exceeded your current quota", "type": "insufficient_quota"}}
+    own = asked("/v1/embeddings", 429, used_up, body={"model": "e", "input": ["a"]}, headers=OF_NEW_API)
+    found = told(own, embedding_refused("https://gw.example/v1/embeddings", 429), row="CHK-06")
+    assert found.cause.startswith("the vendor behind the gateway has no quota left for it: You exceeded"), found.cause
+
+
+def test_a_redirect_of_the_management_api_is_no_wrong_base_url() -> None:
+    found = told(asked("/api/user/self", 302, "", headers=(("Location", "https://login.example/"),)))
+    assert (found.layer, found.guide_row) == ("token", ""), found.headline
+    assert found.cause.endswith("is redirected (302) to https://login.example/")
+
+
+def test_a_refusal_with_the_status_of_a_success_is_one_cause_whatever_was_refused() -> None:
+    wrong_key = asked("/v1/models", 200, {"code": 401, "message": "Invalid token", "data": None}, provoked="ERR-04")
+    no_path = asked("/v1/nothing", 200, {"code": 404, "message": "Invalid URL", "data": None}, provoked="ERR-06")
+    (found,) = story([wrong_key, no_path], [verdict("WIRE-23"), verdict("WIRE-26")])
+    assert found.cause == "refusals come with status 200: Ask: Invalid token", found.cause
+
+
+def test_a_good_key_that_is_refused_is_not_to_be_made_anew_at_once() -> None:
+    found = told(record(), REFUSED)
+    assert found.fix.startswith("look for one node of several"), found.fix
+
+
+def test_what_dify_shows_of_the_gateway_s_flaw_is_told_as_the_flaw() -> None:
+    parts = [{"type": "text", "text": "OK"}]
+    choice = {"index": 0, "message": {"role": "assistant", "content": parts}, "finish_reason": "stop"}
+    flawed = asked(CHAT, 200, completion(choices=[choice]), body=QUESTION)
+    shown = app(200, {"event": "message", "message_id": "m", "answer": str(parts)}, after=2)
+    found = told(flawed, shown, row="CHK-04")
+    assert found.cause.startswith("content in parts"), found.cause
+
+
 def test_a_row_of_another_time_or_token_is_not_told_as_no_row() -> None:
     none = asked("/api/log/self?token_name=dify", 200, {"success": True, "data": {"items": []}})
     some = asked("/api/log/self?request_id=1", 200, {"success": True, "data": {"items": [{"type": 2}]}})
