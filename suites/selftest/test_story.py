@@ -1461,6 +1461,14 @@ def test_only_what_dify_saved_must_stand_in_its_list() -> None:
     assert len(story([refused, none], [verdict("CHK-03")])) == 1
 
 
+def test_a_list_of_models_that_dify_does_not_give_lacks_none() -> None:
+    model = {"model": "m", "model_type": "llm", "credentials": {"api_key": KEY}}
+    save = asked(CREDENTIALS, 201, {"result": "success"}, side="dify", body=model)
+    path = "/console/api/workspaces/current/models/model-types/llm"
+    down = asked(path, 500, {"message": "boom"}, side="dify", after=2)
+    assert told(save, down, row="CHK-03").cause.startswith("Dify itself fails with 500 in Model Provider")
+
+
 def test_a_saved_model_that_is_active_is_well() -> None:
     model = {"model": "m", "model_type": "llm", "credentials": {"api_key": KEY}}
     save = asked(CREDENTIALS, 201, {"result": "success"}, side="dify", body=model)
