@@ -23,31 +23,31 @@ from fixtures.model.verdict import Evidence, Verdict
 from fixtures.steps.gateway.chat import COUNTING
 from fixtures.wire.act import EITHER_WAY
 from fixtures.wire.tape import RECORD_AGAIN, write
-from suites.selftest.stories import KEY, NOW, PROFILE, asked, story, told, verdict
+from suites.selftest.stories import (
+    CHAT,
+    EVENTS,
+    KEY,
+    NOW,
+    PROFILE,
+    QUESTION,
+    WORDS,
+    asked,
+    choice,
+    completion,
+    echoed,
+    plain,
+    story,
+    streamed,
+    told,
+    verdict,
+)
 
 pytestmark = pytest.mark.selftest
 
 INVALID = {"error": {"code": "", "message": "Invalid token (request id: a)", "type": "new_api_error"}}
 REFUSED = asked("/v1/models", 401, INVALID)
 LISTED = asked("/v1/models", 200, {"object": "list", "data": [{"id": "gpt-5.4"}]}, after=1)
-CHAT = "/v1/chat/completions"
-QUESTION = {"model": "gpt-5.4", "messages": [{"role": "user", "content": guide().edition.prompt}]}
 CREDENTIALS = "/console/api/workspaces/current/model-providers/p/models/credentials"
-
-
-def completion(**changes: Any) -> dict[str, Any]:
-    """A chat completion that says OK."""
-    usage = {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}
-    choice = {"index": 0, "message": {"role": "assistant", "content": "OK"}, "finish_reason": "stop"}
-    whole = {
-        "id": "c",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "gpt-5.4",
-        "choices": [choice],
-        "usage": usage,
-    }
-    return {**whole, **changes}
 
 
 ANSWERED = asked(CHAT, 200, completion(), body=QUESTION)
@@ -521,35 +521,6 @@ def test_a_gateway_s_refusal_is_no_dify_layer_and_the_reverse() -> None:
 
 # --- protocol ----------------------------------------------------------------------------------------
 
-STREAMED = {**QUESTION, "stream": True, "stream_options": {"include_usage": True}}
-
-
-def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> str:
-    """A chunk of a stream, as an event's data."""
-    choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
-    whole = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5.4", "choices": choices}
-    return json.dumps({**whole, **more})
-
-
-USAGE = chunk({}, choices=[], usage=completion()["usage"])
-EVENTS = [chunk({"role": "assistant", "content": ""}), chunk({"content": "OK"}), chunk({}, "stop"), USAGE, "[DONE]"]
-
-
-def streamed(events: list[str], kind: str = "text/event-stream", body: Any = None) -> Exchange:
-    """A streamed answer of these events."""
-    text = "".join(f"data: {each}\n\n" for each in events)
-    return asked(CHAT, 200, text, body=body or STREAMED, type=kind)
-
-
-def plain(**changes: Any) -> Exchange:
-    """A plain answer with other members."""
-    return asked(CHAT, 200, completion(**changes), body=QUESTION)
-
-
-def choice(**changes: Any) -> list[dict[str, Any]]:
-    """The one choice of a plain answer."""
-    return [{**completion()["choices"][0], **changes}]
-
 
 @pytest.mark.parametrize(
     ("exchange", "name"),
@@ -586,18 +557,6 @@ def test_an_answer_that_is_compressed_unasked_has_its_name() -> None:
     headers = (*packed.response.headers, ("Content-Encoding", "gzip"))
     found = told(replace(packed, response=replace(packed.response, headers=headers)))
     assert found.cause.startswith("compressed unasked: ")
-
-
-ECHO = "Reply only with: alpha beta gamma delta epsilon zeta"
-WORDS = ["alpha ", "beta ", "gamma ", "delta ", "epsilon ", "zeta"]
-
-
-def echoed(deltas: list[str], prompt: int = 9) -> Exchange:
-    """A stream that echoes in these pieces."""
-    counts = {"prompt_tokens": prompt, "completion_tokens": 6, "total_tokens": prompt + 6}
-    last = [chunk({}, "stop"), chunk({}, choices=[], usage=counts), "[DONE]"]
-    body = {**STREAMED, "messages": [{"role": "user", "content": ECHO}]}
-    return streamed([chunk({"role": "assistant"}), *(chunk({"content": each}) for each in deltas), *last], body=body)
 
 
 @pytest.mark.parametrize(
