@@ -371,9 +371,12 @@ def test_what_dify_refused_to_take_is_not_looked_for_in_what_it_shows() -> None:
     ]
 
 
-def test_a_base_url_that_is_shown_in_part_is_another() -> None:
-    found = told(*readback(endpoint_url="https-gw******ple"), row="CHK-02")
-    assert found.cause.startswith("Dify shows https-gw******ple as the base URL")
+def test_a_model_that_is_shown_as_a_key_may_be_is_another() -> None:
+    path, model = "/console/api/apps/1", {"model": {"name": "deepseek-chat"}}
+    put = asked(f"{path}/model-config", 200, {"result": "success"}, side="dify", body=model)
+    shown = asked(path, 200, {"model_config": {"model": {"name": "deep***chat"}}}, side="dify", after=1)
+    found = told(put, shown, row="CHK-03")
+    assert found.cause == "Dify shows deep***chat as the app's model, and took deepseek-chat"
 
 
 def test_another_base_url_than_dify_took_explains_what_dify_cannot_read() -> None:
@@ -1547,14 +1550,14 @@ def test_a_dead_key_is_told_beside_one_that_is_refused_at_times() -> None:
 
 
 def test_an_evidence_folder_shows_the_steps_tapes_that_can_be_read(tmp_path: Path) -> None:
-    key, broken, cleanup = Key(PROFILE, "short_chat"), Key(PROFILE, "list_models"), Key(PROFILE, "clean-up")
+    key, broken, cleanup = Key(PROFILE, "short_chat"), Key(PROFILE, "long_chat"), Key(PROFILE, "clean-up")
     for each in (key, broken, cleanup):
         write(tmp_path / each.file, each, [REFUSED])
     (tmp_path / broken.file).write_text("no tape", "utf-8")
     found = observed(tmp_path)
     assert list(found) == [key]
     assert [each.came for each in found[key]] == [Came.REFUSED]
-    assert found[key][0].id == f"{key}#1"
+    assert [(each.id, each.tape) for each in found[key]] == [(f"{key}#1", key)]
 
 
 def test_only_what_a_check_read_denies_that_there_is_no_cap_and_all_of_its_profile_the_rest() -> None:
@@ -1605,6 +1608,7 @@ def test_of_vendors_nothing_is_likely_by_the_guide() -> None:
     (found,) = in_profiles({"a": [REFUSED]}, ["a"])
     assert found.headline == "the gateway refuses CRAZYROUTER_API_KEY with 401: Invalid token (unexplained)"
     assert (found.guide_row, found.likely, found.fix) == ("", "", WHERE[Layer.TOKEN])
+    assert found.certainty is Certainty.UNEXPLAINED
 
 
 def test_a_cause_that_a_vendor_shares_with_a_profile_of_the_guide_keeps_its_row() -> None:
