@@ -205,6 +205,8 @@ def test_answers_that_are_well_have_no_flaws() -> None:
         asked(CHAT, 200, completion(), body=QUESTION, headers=(("Content-Encoding", "identity"),)),
         streamed([*EVENTS[:3], "[DONE]"], body={**QUESTION, "stream": True}),
         streamed([EVENTS[0], json.dumps({"id": "other", "object": "ping"}), *EVENTS[1:]]),
+        streamed([*EVENTS[:3], chunk({"role": "assistant"}), *EVENTS[3:]]),
+        streamed([chunk({"role": "assistant", "content": "OK"}, "stop"), "[DONE]"], body={**QUESTION, "stream": True}),
     ):
         assert flaws(exchange) == {}, exchange.text
 
@@ -326,7 +328,11 @@ def test_a_fault_of_what_an_answer_holds_is_named(exchange: Exchange, expected: 
 PROMPT = guide().edition.prompt
 BEFORE = [{"role": "user", "content": TOLD}, {"role": "assistant", "content": "OK"}, *said(ASKED)]
 INSTRUCTED = [{"role": "system", "content": INSTRUCTIONS}, *said("Good morning")]
-TOOL_SAID = [*said("Use it"), {"role": "tool", "tool_call_id": "1", "content": WEATHER}]
+TOOL_SAID = [
+    *said("Use it"),
+    {"role": "assistant", "content": None, "tool_calls": []},
+    {"role": "tool", "tool_call_id": "1", "content": WEATHER},
+]
 TO_SIXTEEN = " ".join(map(str, range(1, 17)))
 WRONG_FINISH = "finish_reason is 'stop' where 'length' is due"
 
@@ -337,12 +343,13 @@ WRONG_FINISH = "finish_reason is 'stop' where 'length' is due"
         (spoken("ok!", said(PROMPT)), {}),
         (spoken("anything", said("Say something")), {}),
         (spoken("anything", []), {}),
+        (spoken("anything", [{"role": "user", "content": [{"type": "text", "text": ECHO}]}]), {}),
         (spoken(f"It is {CODE_WORD}.", BEFORE), {}),
         (spoken("No", BEFORE), {"other answer": f"asked {ASKED!r}, told {TOLD!r} before, it answered 'No'"}),
         (spoken(CODE_WORD, INSTRUCTED), {}),
         (spoken("No", INSTRUCTED),
          {"other answer": f"asked 'Good morning', told {INSTRUCTIONS!r} before, it answered 'No'"}),
-        (spoken("17 degrees", TOOL_SAID, tools=[WEATHER_TOOL]), {}),
+        (spoken("It is 17 there", TOOL_SAID, tools=[WEATHER_TOOL]), {}),
         (spoken("No", TOOL_SAID, tools=[WEATHER_TOOL]),
          {"other answer": f"asked {WEATHER!r}, told 'Use it' before, it answered 'No'"}),
         (spoken(TO_SIXTEEN, said(COUNTING), "length", max_tokens=16), {}),
@@ -389,6 +396,9 @@ def echo_of(text: str, whole: str = WHOLE, prompt: int = 9, completion_tokens: i
          {"cumulative chunks": "each delta of the stream repeats all of the text before it"}),
         (echo_of("alpha beta delta epsilon zeta"),
          {"a piece of the answer missing": "6 of 35 characters are missing inside"}),
+        (echo_of(WHOLE[1:19]), {"a piece of the answer missing": "17 of 35 characters are missing inside"}),
+        (echo_of(WHOLE[1:18]),
+         {"other answer": "an echo was asked for, it answered 'lpha beta gamma d'"}),
         (echo_of("zeta epsilon delta gamma beta alpha"),
          {"other answer": "an echo was asked for, it answered 'zeta epsilon delta gamma beta alpha'"}),
         (echo_of("eta"), {"other answer": "an echo was asked for, it answered 'eta'"}),
@@ -458,6 +468,8 @@ def pieces(*found: dict[str, Any]) -> Exchange:
         (calls(call(), call("2")), {}),
         (pieces({"index": 0, **call()}), {}),
         (pieces(call()), {"no usable tool call": "pieces of tool calls without an index"}),
+        (streamed(EVENTS, body={**STREAMED, "tools": [WEATHER_TOOL]}),
+         {"no usable tool call": "a tool was offered, it answered 'OK'"}),
         (calls(text="It rains"), {"no usable tool call": "a tool was offered, it answered 'It rains'"}),
         (calls(finish="stop"), {"no usable tool call": "a tool was offered, it answered 'nothing'"}),
         (calls(call(), finish="stop"),
