@@ -345,6 +345,8 @@ WRONG_FINISH = "finish_reason is 'stop' where 'length' is due"
         (spoken("anything", []), {}),
         (spoken("anything", [{"role": "user", "content": [{"type": "text", "text": ECHO}]}]), {}),
         (spoken(f"It is {CODE_WORD}.", BEFORE), {}),
+        (spoken("No", [*said("Listen"), *BEFORE]),
+         {"other answer": f"asked {ASKED!r}, told 'Listen' before, told {TOLD!r} before, it answered 'No'"}),
         (spoken("No", BEFORE), {"other answer": f"asked {ASKED!r}, told {TOLD!r} before, it answered 'No'"}),
         (spoken(CODE_WORD, INSTRUCTED), {}),
         (spoken("No", INSTRUCTED),
@@ -374,11 +376,13 @@ WHOLE = "".join(WORDS)
 SPECIAL = "na\u00efve \u20ac and more of it?"
 
 
-def echo_of(text: str, whole: str = WHOLE, prompt: int = 9, completion_tokens: int = 9, **more: Any) -> Exchange:
+def echo_of(
+    text: str, whole: str = WHOLE, prompt: int = 9, completion_tokens: int = 9, finish: str | None = "stop", **more: Any
+) -> Exchange:
     """A plain answer of this text, where an echo of the whole was asked for."""
     usage = {"prompt_tokens": prompt, "completion_tokens": completion_tokens}
     usage["total_tokens"] = sum(usage.values())
-    choices = choice(message={"role": "assistant", "content": text})
+    choices = choice(message={"role": "assistant", "content": text}, finish_reason=finish)
     body = {**QUESTION, "messages": said(f"Reply only with: {whole}"), **more}
     return asked(CHAT, 200, completion(choices=choices, usage=usage), body=body)
 
@@ -389,9 +393,12 @@ def echo_of(text: str, whole: str = WHOLE, prompt: int = 9, completion_tokens: i
         (echo_of(WHOLE), {}),
         (echo_of(f"Sure: {WHOLE}!"), {}),
         (echo_of("alpha beta "), {"truncated answer": "the answer breaks off after 11 of 35 characters"}),
+        (echo_of("alpha beta ", finish=None), {"truncated answer": "the answer breaks off after 11 of 35 characters"}),
         (echoed(WORDS[:3]), {"truncated answer": "the answer breaks off after 6 chunks, 17 of 35 characters"}),
         (echoed([*WORDS[:2], *WORDS[1:]]),
          {"doubled chunks": "deltas of the stream come twice: 'alpha beta beta gamma delta epsilon zeta'"}),
+        (echoed([WORDS[0], "".join(WORDS[:2]), WHOLE]),
+         {"cumulative chunks": "each delta of the stream repeats all of the text before it"}),
         (echoed(["".join(WORDS[:n]) for n in range(1, 7)]),
          {"cumulative chunks": "each delta of the stream repeats all of the text before it"}),
         (echo_of("alpha beta delta epsilon zeta"),
@@ -413,6 +420,7 @@ def echo_of(text: str, whole: str = WHOLE, prompt: int = 9, completion_tokens: i
          {"characters broken": f"characters of several bytes are broken: '{WHOLE} \ufffd'"}),
         (echo_of("na???ve ???", SPECIAL),
          {"characters broken": "characters of several bytes are broken: 'na???ve ???'"}),
+        (echo_of("na??ve ??", SPECIAL), {"characters broken": "characters of several bytes are broken: 'na??ve ??'"}),
         (echo_of("na??ve ?", SPECIAL), {"other answer": "an echo was asked for, it answered 'na??ve ?'"}),
         (echo_of("beta", stop=["gamma"]), {}),
         (echo_of("beta", max_tokens=3), {}),
@@ -432,12 +440,48 @@ def test_an_echo_that_broke_off_with_its_stream_is_told_once() -> None:
 
 @pytest.mark.parametrize(
     ("prompt", "completion_tokens", "what"),
-    [(3, 3, ""), (105, 3, ""), (2, 3, "too small"), (3, 2, "too small"), (106, 3, "inflated"), (106, 2, "inflated")],
+    [
+        (3, 3, ""),
+        (105, 3, ""),
+        (2, 3, "too small"),
+        (3, 2, "too small"),
+        (106, 3, "inflated"),
+        (106, 2, "inflated"),
+        (105, 2, "too small"),
+    ],
 )
 def test_counts_that_do_not_fit_an_echo_s_length_are_named(prompt: int, completion_tokens: int, what: str) -> None:
     counts = f"prompt {prompt}, completion {completion_tokens}, total {prompt + completion_tokens}"
     expected = {"usage implausible": f"usage is {what} for 35 characters: {counts}"} if what else {}
     assert flaws(echo_of(WHOLE, prompt=prompt, completion_tokens=completion_tokens)) == expected
+
+
+def test_a_tenth_of_an_echo_s_characters_are_its_fewest_tokens() -> None:
+    assert flaws(echo_of(40 * "x", 40 * "x", completion_tokens=4)) == {}
+    assert set(flaws(echo_of(40 * "x", 40 * "x", completion_tokens=3))) == {"usage implausible"}
+
+
+def test_an_echo_that_begins_with_a_repetition_is_no_cumulative_stream() -> None:
+    counts = {"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 15}
+    events = [chunk({"role": "assistant"}), chunk({"content": "na"}), chunk({"content": "na batman"})]
+    ends = [chunk({}, "stop"), chunk({}, choices=[], usage=counts), "[DONE]"]
+    assert flaws(streamed([*events, *ends], body={**STREAMED, "messages": said("Reply only with: nana batman")})) == {}
+
+
+@pytest.mark.parametrize(
+    ("exchange", "brought"),
+    [
+        (plain(choices=choice(message={"content": [{"type": "text", "text": "OK"}]})), {"other answer"}),
+        (plain(choices=choice(message={"content": None})), {"other answer", "usage implausible"}),
+        (plain(choices=choice(message={"content": "<think>hm</think>No"})), {"other answer"}),
+        (echoed([WORDS[0], "".join(WORDS[:2]), WHOLE]), {"usage implausible", "max_tokens ignored"}),
+        (echoed([*WORDS[:2], *WORDS[1:]]), {"usage implausible", "max_tokens ignored"}),
+        (echoed(WORDS[:3]), {"usage absent", "finish_reason missing", "[DONE] missing"}),
+    ],
+)
+def test_a_flaw_brings_others_with_it_in_other_answers_too(exchange: Exchange, brought: set[str]) -> None:
+    (flaw,) = flaws_of(exchange)
+    assert brought <= set(flaw.brings)
 
 
 # --- tool calls ----------------------------------------------------------------------------------------
