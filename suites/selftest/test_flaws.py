@@ -278,6 +278,9 @@ ENVELOPE = "the envelope is not the reference's: "
     [
         (asked(CHAT, 200, {"choices": []}, body=QUESTION),
          {"no choices": 'a 200 without choices: {"choices": []}'}),
+        (asked(CHAT, 200, {"object": "x"}, body=QUESTION), {"no choices": 'a 200 without choices: {"object": "x"}'}),
+        (asked(CHAT, 200, {"data": []}, body=QUESTION), {"no choices": 'a 200 without choices: {"data": []}'}),
+        (asked(CHAT, 200, {"error": "down"}, body=QUESTION), {"error inside 200": "an error inside a 200: down"}),
         (plain(object="x"), {"envelope incomplete": f"{ENVELOPE}object is 'x'"}),
         (plain(object="chat.completion.chunk"),
          {"envelope incomplete": f"{ENVELOPE}object is 'chat.completion.chunk'"}),
@@ -473,6 +476,7 @@ def test_an_echo_that_begins_with_a_repetition_is_no_cumulative_stream() -> None
     [
         (plain(choices=choice(message={"content": [{"type": "text", "text": "OK"}]})), {"other answer"}),
         (plain(choices=choice(message={"content": None})), {"other answer", "usage implausible"}),
+        (asked(CHAT, 200, "hello", body=QUESTION), {"no choices", "usage absent", "other answer"}),
         (plain(choices=choice(message={"content": "<think>hm</think>No"})), {"other answer"}),
         (echoed([WORDS[0], "".join(WORDS[:2]), WHOLE]), {"usage implausible", "max_tokens ignored"}),
         (echoed([*WORDS[:2], *WORDS[1:]]), {"usage implausible", "max_tokens ignored"}),
