@@ -1,4 +1,4 @@
-"""Small runs for the selftests of the story: exchanges, and a red verdict that rests on all of them."""
+"""Small runs for the selftests of the diagnosis: exchanges, and a red verdict that rests on all of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from fixtures.judging.observation import observe
 from fixtures.judging.story import Told, tell
 from fixtures.model.exchange import Chunk, Exchange, Request, Response
+from fixtures.model.guide import guide
 from fixtures.model.key import Key
 from fixtures.model.requirement import requirements
 from fixtures.model.terms import Kind
@@ -69,3 +70,66 @@ def verdict(row: str, reason: str = "", outcome: str = "fail", kind: Kind = Kind
         kind=kind,
         **fields,
     )
+
+
+# --- chat completions ----------------------------------------------------------------------------------
+
+CHAT = "/v1/chat/completions"
+QUESTION = {"model": "gpt-5.4", "messages": [{"role": "user", "content": guide().edition.prompt}]}
+
+
+def completion(**changes: Any) -> dict[str, Any]:
+    """A chat completion that says OK."""
+    usage = {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}
+    choice = {"index": 0, "message": {"role": "assistant", "content": "OK"}, "finish_reason": "stop"}
+    whole = {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "gpt-5.4",
+        "choices": [choice],
+        "usage": usage,
+    }
+    return {**whole, **changes}
+
+
+def plain(**changes: Any) -> Exchange:
+    """A plain answer with other members."""
+    return asked(CHAT, 200, completion(**changes), body=QUESTION)
+
+
+def choice(**changes: Any) -> list[dict[str, Any]]:
+    """The one choice of a plain answer."""
+    return [{**completion()["choices"][0], **changes}]
+
+
+STREAMED = {**QUESTION, "stream": True, "stream_options": {"include_usage": True}}
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> str:
+    """A chunk of a stream, as an event's data."""
+    choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
+    whole = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5.4", "choices": choices}
+    return json.dumps({**whole, **more})
+
+
+USAGE = chunk({}, choices=[], usage=completion()["usage"])
+EVENTS = [chunk({"role": "assistant", "content": ""}), chunk({"content": "OK"}), chunk({}, "stop"), USAGE, "[DONE]"]
+
+
+def streamed(events: list[str], kind: str = "text/event-stream", body: Any = None) -> Exchange:
+    """A streamed answer of these events."""
+    text = "".join(f"data: {each}\n\n" for each in events)
+    return asked(CHAT, 200, text, body=body or STREAMED, type=kind)
+
+
+ECHO = "Reply only with: alpha beta gamma delta epsilon zeta"
+WORDS = ["alpha ", "beta ", "gamma ", "delta ", "epsilon ", "zeta"]
+
+
+def echoed(deltas: list[str], prompt: int = 9) -> Exchange:
+    """A stream that echoes in these pieces."""
+    counts = {"prompt_tokens": prompt, "completion_tokens": 6, "total_tokens": prompt + 6}
+    last = [chunk({}, "stop"), chunk({}, choices=[], usage=counts), "[DONE]"]
+    body = {**STREAMED, "messages": [{"role": "user", "content": ECHO}]}
+    return streamed([chunk({"role": "assistant"}), *(chunk({"content": each}) for each in deltas), *last], body=body)

@@ -16,7 +16,7 @@ from fixtures.model.exchange import Chunk, Exchange, Request, Response
 from fixtures.model.key import SHARED, Key
 from fixtures.model.profiles import Profile, load_profile
 from fixtures.model.requirement import Requirement
-from fixtures.model.terms import Kind, Layer, Level, Outcome
+from fixtures.model.terms import Feature, Kind, Layer, Level, Outcome
 from fixtures.model.verdict import Evidence, Verdict
 from fixtures.wire.act import Blocked, Noted, StepFailed, TransportFailed, Undecided
 from fixtures.wire.settings import Unverified
@@ -51,6 +51,13 @@ def concluded(error: BaseException | None, *, in_call: bool = True) -> tuple[str
 @pytest.mark.parametrize("in_call", [True, False])
 def test_no_exception_is_a_pass(in_call: bool) -> None:
     assert conclude(None, in_call=in_call) == Conclusion(Outcome.PASS, "", Kind.NONE, "")
+
+
+def test_the_exchange_that_ended_a_step_is_named_also_where_others_build_on_it() -> None:
+    exchange = replace(BROKEN, tape=STEP, number=2)
+    for error in (StepFailed("no app", exchange), blocked(StepFailed("no app", exchange))):
+        assert conclude(error, in_call=True).at == "gpt-5.4/first_app#2"
+    assert conclude(StepFailed("no app"), in_call=True).at == ""
 
 
 def test_a_skip_is_not_applicable_with_its_reason() -> None:
@@ -191,6 +198,7 @@ def _steps(monkeypatch: pytest.MonkeyPatch) -> None:
         ("token_usage", (), False),
         ("models_list", (), False),
         ("short_chat", (), False),
+        ("embeddings", (), False),
     ):
         monkeypatch.setitem(STEPS, name, Step(name, lambda act: None, needs, shared, False, None))
 
@@ -208,6 +216,7 @@ class Shown(Judge):
         self.probed: list[str] = []
 
     def probe(self, step: str, profile: Profile) -> None:
+        assert profile.name == PROFILE.name
         self._there.add(STEPS[step].key(profile))
         self.probed.append(step)
 
@@ -260,15 +269,37 @@ def test_a_step_s_spending_names_it_and_counts_requests_by_side_and_tokens() -> 
 VERDICT = Verdict("CHK-05", "a_row_is_there", PROFILE.name, "fail", "required", "log", Evidence("live", "2026-11-22"))
 
 
-def probed(**tapes: list[Exchange]) -> list[str]:
+def probed(profile: Profile = PROFILE, /, **tapes: list[Exchange]) -> list[str]:
     """The steps that are looked at besides where a check on these steps is not well."""
     judge = Shown(**tapes)
-    probe(judge, [key("top")], PROFILE)
+    probe(judge, [key("top")], profile)
     return judge.probed
 
 
 def test_what_seems_to_lie_in_dify_is_looked_for_in_the_gateway_below_it() -> None:
     assert probed(ground=[answered("/v1/chat-messages", 200, {}, side="dify")]) == ["models_list", "short_chat"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "wants"),
+    [
+        ("/v1/datasets/1/documents", None, True),
+        ("/console/api/models/credentials", {"model_type": "text-embedding"}, True),
+        ("/console/api/models/credentials", {"model_type": "llm"}, False),
+    ],
+)
+def test_embeddings_are_asked_for_where_dify_was_asked_for_what_needs_them(path: str, body: Any, wants: bool) -> None:
+    asked = answered(path, 400, {}, side="dify")
+    asked = replace(asked, request=replace(asked.request, body=json.dumps(body)))
+    looked_at = ["models_list", "short_chat", *(["embeddings"] if wants else [])]
+    assert probed(top=[asked]) == looked_at
+    without = replace(PROFILE, features=PROFILE.features - {Feature.EMBEDDINGS})
+    assert probed(without, top=[asked]) == ["models_list", "short_chat"]
+
+
+def test_what_the_gateway_was_asked_for_is_no_need_of_dify_s() -> None:
+    of_the_gateway = answered("/v1/datasets", 404, {})
+    assert probed(top=[of_the_gateway, answered("/v1/info", 200, {}, side="dify")]) == ["models_list", "short_chat"]
 
 
 def test_the_gateway_alone_needs_no_second_look() -> None:

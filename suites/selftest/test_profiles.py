@@ -21,7 +21,9 @@ from fixtures.model.profiles import (
     TokenPlan,
     available,
     load_profile,
+    vendor_profile,
 )
+from fixtures.model.terms import Feature
 
 GOOD = (FOLDER / "gpt-5.4.yaml").read_text("utf-8")
 
@@ -199,3 +201,56 @@ def test_four_lines_describe_a_plain_vendor(tmp_path: Path) -> None:
     assert profile.rollout is None and not profile.embedding_models
     assert profile.features == {"discovery"}
     assert Profile.from_data(profile.to_data()) == profile
+
+
+LINES = {"name": "v", "base_url": "https://v.example/v1", "chat_model": "m", "api_key_env": "V_KEY"}
+
+
+def test_a_plain_vendor_s_evidence_holds_what_was_said_of_it_alone() -> None:
+    profile = Profile.from_data(LINES)
+    assert profile == Profile("v", "m", {}, "https://v.example/v1", "V_KEY", features=frozenset({Feature.DISCOVERY}))
+    assert profile.to_data() == {**LINES, "output_limit": "max_tokens"}
+
+
+def test_all_that_a_file_may_say_of_a_vendor_is_kept_in_its_evidence() -> None:
+    data = {
+        **LINES,
+        "embedding_models": {"default": "e"},
+        "headers": {"X-Title": "suite"},
+        "features": ["tools"],
+        "dimensions": 256,
+        "output_limit": "max_completion_tokens",
+        "parameters": {"seed": ["accepted"]},
+        "deviations": [{"check": "WIRE-05", "reason": "known", "expires": "2026-12-31"}],
+    }
+    profile = Profile.from_data(data)
+    assert profile.features == {Feature.TOOLS, Feature.EMBEDDINGS, Feature.PARAMETERS}
+    assert (profile.headers, profile.dimensions) == ({"X-Title": "suite"}, 256)
+    assert profile.output_limit == "max_completion_tokens"
+    assert profile.to_data() == data
+
+
+def test_a_profile_with_a_rollout_plan_is_never_looked_for() -> None:
+    data = load_profile("gpt-5.4").to_data()
+    del data["features"]
+    assert Profile.from_data(data).features == {Feature.EMBEDDINGS, Feature.PARAMETERS}
+
+
+def test_a_vendor_without_a_file_is_what_its_file_would_say() -> None:
+    assert vendor_profile("https://v.example/v1", "m", "V_KEY", "v") == Profile.from_data(LINES)
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "words"),
+    [
+        ("base_url", "https://v.example", "--vendor is 'https://v.example'; write an http(s) address that ends in"),
+        ("chat_model", "a model", "--model is 'a model'; write a model name without blanks"),
+        ("api_key_env", "v_key", "--key-env is 'v_key'; write the name of an environment variable"),
+        ("name", "My vendor", "--write-profile is 'My vendor'; write the file's name without .yaml"),
+    ],
+)
+def test_what_cannot_be_of_a_vendor_is_named_by_its_option(member: str, value: str, words: str) -> None:
+    lines = {**LINES, member: value}
+    with pytest.raises(DataError) as caught:
+        vendor_profile(lines["base_url"], lines["chat_model"], lines["api_key_env"], lines["name"])
+    assert str(caught.value).startswith(words)

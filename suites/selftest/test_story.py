@@ -11,42 +11,43 @@ from typing import Any
 import pytest
 
 from fixtures.judging.causes import CAUSES, DENIED, WHERE, Cause, Sign, Symptom
-from fixtures.judging.facts import Facts
-from fixtures.judging.observation import Came, innermost, observe
+from fixtures.judging.facts import Facts, whose
+from fixtures.judging.observation import MODELS, Came, Observation, innermost, observe, went_well
 from fixtures.judging.story import Told, observed, retold, tell
-from fixtures.judging.suppositions import Supposition, smallest, suppositions
+from fixtures.judging.suppositions import Supposition, predicts, smallest, suppositions
 from fixtures.model.exchange import Breakdown, Chunk, Ended, Exchange, Response
 from fixtures.model.guide import guide
 from fixtures.model.key import Key
 from fixtures.model.terms import Certainty, Kind, Layer
-from fixtures.model.verdict import Evidence
+from fixtures.model.verdict import Evidence, Verdict
 from fixtures.steps.gateway.chat import COUNTING
+from fixtures.wire.act import EITHER_WAY
 from fixtures.wire.tape import RECORD_AGAIN, write
-from suites.selftest.stories import KEY, NOW, PROFILE, asked, story, told, verdict
+from suites.selftest.stories import (
+    CHAT,
+    EVENTS,
+    KEY,
+    NOW,
+    PROFILE,
+    QUESTION,
+    WORDS,
+    asked,
+    choice,
+    completion,
+    echoed,
+    plain,
+    story,
+    streamed,
+    told,
+    verdict,
+)
 
 pytestmark = pytest.mark.selftest
 
 INVALID = {"error": {"code": "", "message": "Invalid token (request id: a)", "type": "new_api_error"}}
 REFUSED = asked("/v1/models", 401, INVALID)
 LISTED = asked("/v1/models", 200, {"object": "list", "data": [{"id": "gpt-5.4"}]}, after=1)
-CHAT = "/v1/chat/completions"
-QUESTION = {"model": "gpt-5.4", "messages": [{"role": "user", "content": guide().edition.prompt}]}
 CREDENTIALS = "/console/api/workspaces/current/model-providers/p/models/credentials"
-
-
-def completion(**changes: Any) -> dict[str, Any]:
-    """A chat completion that says OK."""
-    usage = {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}
-    choice = {"index": 0, "message": {"role": "assistant", "content": "OK"}, "finish_reason": "stop"}
-    whole = {
-        "id": "c",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "gpt-5.4",
-        "choices": [choice],
-        "usage": usage,
-    }
-    return {**whole, **changes}
 
 
 ANSWERED = asked(CHAT, 200, completion(), body=QUESTION)
@@ -274,6 +275,11 @@ LONG = "The channel for this model refuses the request because " + "of a reason 
                      '{\\"error\\":{\\"message\\":\\"deep\\"}}"}}'}), "deep"),
         ('{"detail": [{"msg": "field required"}]}', "field required"),
         (json.dumps({"error": {"message": LONG}}), LONG.strip()),
+        ('{"message": [], "errors": [{"code": 7}, {"msg": " late "}]}', "late"),
+        ('{"data": []}', '{"data": []}'),
+        ('Error: {\\"error\\": {\\"message\\": \\"quoted\\"}}', "quoted"),
+        ('{"message": "two\nlines"}', "two lines"),
+        ("said {'cause': {'code': 1}, 'message': 'outer'}.", "outer"),
         ("", "an empty body"),
     ],
 )  # fmt: skip
@@ -311,6 +317,23 @@ def test_answers_of_another_request_are_told_by_the_id_that_they_share() -> None
     assert found.cause == "another request's answer: 2 answers to different questions have the id c"
 
 
+def test_ids_that_answers_share_tell_nothing_where_they_are_no_ids() -> None:
+    other = {**QUESTION, "messages": [{"role": "user", "content": "Count"}]}
+    for id in ("", 7, None):
+        old = completion(id=id, choices=choice(message={"content": "an older answer"}))
+        found = story([asked(CHAT, 200, old, body=each) for each in (QUESTION, other)], [verdict("WIRE-30")])
+        assert "other answer" in {each.cause.partition(":")[0] for each in found}
+
+
+def test_several_answers_that_others_got_before_are_one_cause() -> None:
+    tools = {**QUESTION, "tools": [{"type": "function", "function": {"name": "weather"}}]}
+    bodies = {"c": (QUESTION, {**QUESTION, "temperature": 0}), "d": (tools, {**tools, "temperature": 0})}
+    old = choice(message={"content": "an older answer"})
+    exchanges = [asked(CHAT, 200, completion(id=id, choices=old), body=body) for id in bodies for body in bodies[id]]
+    (found,) = story(exchanges, [verdict("WIRE-30")])
+    assert found.cause.startswith("another request's answer: 2 answers to different questions have the id ")
+
+
 def test_a_post_that_a_cache_answers_is_told_as_that() -> None:
     stale = app(200, {"event": "message", "message_id": "m", "answer": "42"}, headers=(("X-Cache", "HIT"),))
     none = asked("/api/log/self", 200, {"success": True, "data": {"items": []}})
@@ -339,6 +362,23 @@ def test_what_dify_keeps_as_it_took_it_is_well() -> None:
     assert told(*readback()).certainty is Certainty.UNEXPLAINED
 
 
+def test_what_dify_refused_to_take_is_not_looked_for_in_what_it_shows() -> None:
+    body = {"model": "m", "credentials": {"api_key": "{{OTHER}}", "endpoint_url": "https://other.example"}}
+    save, shown = readback()
+    refused = asked(CREDENTIALS, 400, {"message": "no"}, side="dify", body=body)
+    assert [each.cause for each in story([save, refused, shown], [verdict("CHK-02")])] == [
+        "Dify refuses what is saved or tested in Model Provider: no"
+    ]
+
+
+def test_a_model_that_is_shown_as_a_key_may_be_is_another() -> None:
+    path, model = "/console/api/apps/1", {"model": {"name": "deepseek-chat"}}
+    put = asked(f"{path}/model-config", 200, {"result": "success"}, side="dify", body=model)
+    shown = asked(path, 200, {"model_config": {"model": {"name": "deep***chat"}}}, side="dify", after=1)
+    found = told(put, shown, row="CHK-03")
+    assert found.cause == "Dify shows deep***chat as the app's model, and took deepseek-chat"
+
+
 def test_another_base_url_than_dify_took_explains_what_dify_cannot_read() -> None:
     garbage = app(400, {"message": "Expecting value: line 1 column 1 (char 0)"}, after=2)
     found = story([*readback(endpoint_url="https://gw.example"), garbage], [verdict("CHK-02"), verdict("CHK-04")])
@@ -348,6 +388,12 @@ def test_another_base_url_than_dify_took_explains_what_dify_cannot_read() -> Non
 def test_another_key_than_dify_took_is_seen_by_its_mask() -> None:
     found = told(*readback(api_key="{{CRAZYROUTER_API_KEY|masked}}"), row="CHK-05")
     assert found.cause == "Dify shows CRAZYROUTER_API_KEY as the key, and took the token dify"
+
+
+def test_a_key_that_dify_shows_hides_nothing_of_what_it_shows_later() -> None:
+    save, shown = readback(api_key="sk-{{gpt-5.4/provider_token.dify}}")
+    other = readback(endpoint_url="https://other.example")[1]
+    assert [each.layer for each in story([save, shown, other], [verdict("CHK-02")])] == ["base_url", "dify_provider"]
 
 
 def test_an_app_on_another_model_explains_the_row_that_is_missing() -> None:
@@ -507,7 +553,9 @@ def test_what_dify_shows_of_the_gateway_s_flaw_is_told_as_the_flaw() -> None:
 def test_a_row_of_another_time_or_token_is_not_told_as_no_row() -> None:
     none = asked("/api/log/self?token_name=dify", 200, {"success": True, "data": {"items": []}})
     some = asked("/api/log/self?request_id=1", 200, {"success": True, "data": {"items": [{"type": 2}]}})
-    assert told(none, row="CHK-05").cause.startswith("the gateway's log has no row for what was answered")
+    words = "the gateway's log has no row for what was answered"
+    assert told(none, row="CHK-05").cause == f"{words} (asked for token_name=dify)"
+    assert told(replace(none, request=asked("/api/log/self", 200, {}).request), row="CHK-05").cause == words
     assert told(none, some, row="CHK-05").cause.startswith(
         "the gateway's log has rows of this run, and none as asked for"
     )
@@ -552,35 +600,6 @@ def test_a_gateway_s_refusal_is_no_dify_layer_and_the_reverse() -> None:
 
 # --- protocol ----------------------------------------------------------------------------------------
 
-STREAMED = {**QUESTION, "stream": True, "stream_options": {"include_usage": True}}
-
-
-def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> str:
-    """A chunk of a stream, as an event's data."""
-    choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
-    whole = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5.4", "choices": choices}
-    return json.dumps({**whole, **more})
-
-
-USAGE = chunk({}, choices=[], usage=completion()["usage"])
-EVENTS = [chunk({"role": "assistant", "content": ""}), chunk({"content": "OK"}), chunk({}, "stop"), USAGE, "[DONE]"]
-
-
-def streamed(events: list[str], kind: str = "text/event-stream", body: Any = None) -> Exchange:
-    """A streamed answer of these events."""
-    text = "".join(f"data: {each}\n\n" for each in events)
-    return asked(CHAT, 200, text, body=body or STREAMED, type=kind)
-
-
-def plain(**changes: Any) -> Exchange:
-    """A plain answer with other members."""
-    return asked(CHAT, 200, completion(**changes), body=QUESTION)
-
-
-def choice(**changes: Any) -> list[dict[str, Any]]:
-    """The one choice of a plain answer."""
-    return [{**completion()["choices"][0], **changes}]
-
 
 @pytest.mark.parametrize(
     ("exchange", "name"),
@@ -617,18 +636,6 @@ def test_an_answer_that_is_compressed_unasked_has_its_name() -> None:
     headers = (*packed.response.headers, ("Content-Encoding", "gzip"))
     found = told(replace(packed, response=replace(packed.response, headers=headers)))
     assert found.cause.startswith("compressed unasked: ")
-
-
-ECHO = "Reply only with: alpha beta gamma delta epsilon zeta"
-WORDS = ["alpha ", "beta ", "gamma ", "delta ", "epsilon ", "zeta"]
-
-
-def echoed(deltas: list[str], prompt: int = 9) -> Exchange:
-    """A stream that echoes in these pieces."""
-    counts = {"prompt_tokens": prompt, "completion_tokens": 6, "total_tokens": prompt + 6}
-    last = [chunk({}, "stop"), chunk({}, choices=[], usage=counts), "[DONE]"]
-    body = {**STREAMED, "messages": [{"role": "user", "content": ECHO}]}
-    return streamed([chunk({"role": "assistant"}), *(chunk({"content": each}) for each in deltas), *last], body=body)
 
 
 @pytest.mark.parametrize(
@@ -722,6 +729,22 @@ def test_a_model_that_is_answered_and_not_listed_is_named() -> None:
     assert found.cause == "the model list of CRAZYROUTER_API_KEY lacks gpt-5.4"
 
 
+def test_all_models_that_a_list_lacks_are_named_and_none_that_was_asked_for_in_vain() -> None:
+    listed = asked("/v1/models", 200, {"object": "list", "data": [{"id": "other"}]})
+    asked_for = [asked(CHAT, 200, completion(model=each), body={**QUESTION, "model": each}) for each in ("b", "a")]
+    in_vain = asked(CHAT, 404, {}, body={**QUESTION, "model": "none"}, provoked="WIRE-28")
+    nameless = asked(CHAT, 200, completion(), body={"messages": QUESTION["messages"]})
+    found = told(listed, *asked_for, in_vain, nameless, row="WIRE-02")
+    assert found.cause == "the model list of CRAZYROUTER_API_KEY lacks a and b"
+
+
+def test_a_list_that_is_ill_in_itself_or_was_brought_about_lacks_nothing() -> None:
+    odd = asked("/v1/models", 200, {"object": "lists", "data": [{"id": "other"}]})
+    assert told(odd, ANSWERED, row="WIRE-02").cause.startswith("no list: ")
+    brought = asked("/v1/models", 200, {"object": "list", "data": [{"id": "other"}]}, provoked=EITHER_WAY)
+    assert told(brought, ANSWERED, row="WIRE-02").certainty is not Certainty.SEEN
+
+
 def test_a_byte_order_mark_is_named() -> None:
     marked = "\ufeff" + json.dumps({"object": "list", "data": [{"id": "gpt-5.4"}]})
     assert told(asked("/v1/models", 200, marked), row="WIRE-01").cause.startswith("byte order mark")
@@ -777,7 +800,9 @@ def test_vectors_in_another_order_are_named_by_their_places() -> None:
         return asked("/v1/embeddings", 200, {"data": data, "usage": usage}, body={"model": "e", "input": texts})
 
     batch, alone = embedded(["a", "b"], [[0.0, 1.0], [1.0, 0.0]]), embedded(["a"], [[1.0, 0.0]])
-    assert "the vector of text 1 of a batch stands in place 2" in told(batch, alone, row="WIRE-21").cause
+    seen = "vectors out of order: the vector of text 1 of a batch stands in place 2"
+    assert told(batch, alone, row="WIRE-21").cause.startswith(seen)
+    assert told(batch, embedded(["c"], [[1.0, 0.0]]), row="WIRE-21").certainty is Certainty.UNEXPLAINED
 
 
 # --- what had to be refused ---------------------------------------------------------------------------
@@ -831,15 +856,15 @@ def test_two_rows_missing_refusals_are_two_causes() -> None:
 # --- profiles ----------------------------------------------------------------------------------------
 
 
-def in_profiles(exchanges: Mapping[str, Sequence[Exchange]]) -> list[Told]:
-    """The story of a run with a step of each profile, and a failed check on each."""
+def in_profiles(exchanges: Mapping[str, Sequence[Exchange]], vendors: Sequence[str] = ()) -> list[Told]:
+    """The story of a run with a step of each profile, and a failed check on each; vendors follow no guide."""
     tapes, verdicts = {}, []
     for profile, own in exchanges.items():
         key = Key(profile, "short_chat")
         tapes[key] = observe(key, [replace(each, tape=key, number=number) for number, each in enumerate(own, 1)])
         read = Evidence("live", "", tuple((each.id, "") for each in tapes[key]))
         verdicts.append(replace(verdict("WIRE-30", profile=profile), evidence=read))
-    return tell(verdicts, tapes)
+    return tell(verdicts, tapes, vendors)
 
 
 def refused_at_times(key: str, well: int = 1) -> list[Exchange]:
@@ -898,6 +923,8 @@ def names(found: list[Supposition]) -> list[str]:
         (["a", "ab"], "ab", ["ab"]),
         (["ab", "bc", "cd", "da"], "abcd", ["ab", "cd"]),
         (["ab", "cd", "ac", "bd", "e"], "abcde", ["e", "ab", "cd"]),
+        (["bcde", "abc", "def", "a", "f"], "abcdef", ["abc", "def"]),
+        (["bcdegh", "abc", "def", "ghi", "a", "f", "i"], "abcdefghi", ["abc", "def", "ghi"]),
         (["abx", "cdx", "ab"], "abcd", ["cdx", "abx"]),
         (["ab", "bc", "ca"], "abc", ["ab", "bc"]),
         (["a", "b"], "", []),
@@ -912,6 +939,11 @@ def test_the_fewest_causes_are_told_that_explain_all(causes: list[str], wanted: 
     assert names(chosen) == expected
 
 
+def test_what_another_explains_and_more_besides_is_not_told_though_it_stands_first() -> None:
+    causes = [supposed("a", "stopped"), supposed("d"), supposed("abc"), supposed("bcd")]
+    assert names(smallest(causes, {Symptom(ANSWER, letter) for letter in "abcd"})) == ["abc", "bcd"]
+
+
 def test_where_more_than_three_are_needed_the_one_that_explains_most_is_told_first() -> None:
     rings = [ring[n] + ring[(n + 1) % 3] for ring in ("abc", "def", "ghi") for n in range(3)]
     wanted = {Symptom(ANSWER, letter) for letter in "abcdefghi"}
@@ -919,6 +951,9 @@ def test_where_more_than_three_are_needed_the_one_that_explains_most_is_told_fir
     assert names(chosen)[0] == "adg"
     assert wanted <= set().union(*(each.symptoms for each in chosen))
     assert len(chosen) == 4, names(chosen)
+    causes = ["bcdeghjk", "abc", "def", "ghi", "jkl", "a", "f", "i", "l"]
+    chosen = smallest([supposed(each) for each in causes], {Symptom(ANSWER, letter) for letter in "abcdefghijkl"})
+    assert names(chosen)[0] == "bcdeghjk", "all combinations of four would take seconds"
 
 
 @pytest.mark.parametrize(
@@ -943,10 +978,15 @@ HTML = "<!doctype html><html></html>"
 SAYS = {"message_id": "m", "answer": "OK"}
 
 
+def shown(exchange: Exchange) -> Observation:
+    """What one exchange shows."""
+    (found,) = observe(Key(PROFILE, "short_chat"), [exchange])
+    return found
+
+
 def came(exchange: Exchange) -> Came:
     """What came of one exchange."""
-    (found,) = observe(Key(PROFILE, "short_chat"), [exchange])
-    return found.came
+    return shown(exchange).came
 
 
 def of_dify(path: str, status: int = 200, answer: Any = None, **more: Any) -> Exchange:
@@ -1019,6 +1059,19 @@ def test_a_refusal_that_was_due_is_well_unless_it_comes_from_before_the_gateway(
     assert came(asked(path, status, answer, provoked="ERR-04")) is expected
 
 
+@pytest.mark.parametrize(
+    ("exchange", "expected"),
+    [
+        (LISTED, True),
+        (asked("/v1/models", 200, {"status": "ok"}), False),
+        (asked("/v1/models", 200, {"data": [], "error": {"message": "down"}}), False),
+        (asked("/v1/models", 401, {"data": []}), False),
+    ],
+)
+def test_an_api_s_answer_has_content_and_is_no_refusal(exchange: Exchange, expected: bool) -> None:
+    assert went_well(exchange) is expected
+
+
 def test_a_stream_is_content_where_a_refusal_was_due() -> None:
     assert came(replace(streamed(EVENTS), provoked="ERR-05")) is Came.ALLOWED
 
@@ -1060,7 +1113,8 @@ def test_a_refusal_that_dify_hides_is_told_with_what_was_asked() -> None:
         (of_dify(INDEXING, 200, {"data": [{"indexing_status": "error", "error": "no vector"}]}), "no vector"),
         (of_dify("/v1/workflows/run", 200, {"data": {"status": "failed", "error": "no node"}}), "no node"),
         (of_dify("/v1/chat-messages", 400, {"code": "bad", "message": "no app"}), "no app"),
-        (of_dify("/v1/datasets", 400, {"code": "bad", "message": "no room"}), "no room"),
+        (of_dify("/v1/datasets", 400, {"id": 500 * "x", "error": {"message": "no room"}}), "no room"),
+        (asked(CHAT, 400, {"id": 500 * "x", "error": {"message": "no model"}}, body=QUESTION), "no model"),
         (asked(CHAT, 400, {"error": {"message": "no model"}}, body=QUESTION), "no model"),
     ],
     ids=str,
@@ -1068,6 +1122,41 @@ def test_a_refusal_that_dify_hides_is_told_with_what_was_asked() -> None:
 def test_what_was_refused_is_quoted_in_the_words_of_who_refused_it(exchange: Exchange, said: str) -> None:
     (found,) = observe(Key(PROFILE, "short_chat"), [exchange])
     assert found.said == said
+
+
+@pytest.mark.parametrize(
+    ("ended", "came", "words"),
+    [
+        (Ended.CUT, Came.LOST, "broke off an answer before its end"),
+        (Ended.TIMEOUT, Came.LOST, "did not end an answer in time"),
+        (Ended.TOO_LARGE, Came.UNREADABLE, "sends more than the 20 MB that any answer holds"),
+        (Ended.DECODING, Came.UNREADABLE, "sends an answer that cannot be decoded"),
+    ],
+)
+def test_an_answer_that_did_not_come_whole_is_not_read(ended: Ended, came: Came, words: str) -> None:
+    assert NULL.response is not None
+    found = shown(replace(NULL, response=replace(NULL.response, ended=ended)))
+    assert (found.came, found.flaws) == (came, ())
+    assert found.said.startswith(f"gw.example {words}: {ended}")
+
+
+def test_what_was_brought_about_has_no_flaws_and_what_is_well_says_nothing() -> None:
+    found = shown(asked("/v1/models", 200, {"object": "list", "data": []}, provoked=EITHER_WAY))
+    assert (found.came, found.flaws) == (Came.WELL, ())
+    assert shown(ANSWERED).said == ""
+
+
+def test_only_an_answer_of_dify_s_quotes_the_gateway() -> None:
+    said = {"error": {"message": "Error code: 401"}}
+    direct = shown(asked(CHAT, 400, said, body=QUESTION))
+    assert (direct.asker, direct.status) == ("the suite", 400)
+    hung = replace(app(400, said), response=None, breakdown=Breakdown("timeout", "after status code 401"))
+    assert (shown(hung).asker, shown(hung).status) == ("the suite", 0)
+
+
+def test_what_is_asked_without_a_key_has_none() -> None:
+    login = asked("/console/api/login", 200, {"result": "success"}, side="dify", body={})
+    assert shown(replace(login, request=replace(login.request, headers=()))).key == ""
 
 
 def test_of_a_poll_the_last_answer_counts_and_what_was_lost() -> None:
@@ -1338,8 +1427,9 @@ def test_a_vendor_s_refusal_is_told_from_new_api_s_own_by_its_type(kind: str, he
         ([replace(record(status=2), sent_at=NOW - 9), record()], "although its record says"),
         ([replace(record(), sent_at=NOW - 9), replace(record(status=2), sent_at=NOW - 5)], "is disabled"),
         ([replace(record(status=2), sent_at=NOW)], "is disabled"),
+        ([record(status=2), replace(record(), sent_at=NOW + 1)], "is disabled"),
     ],
-    ids=["both before", "one on each side", "the last before", "at once"],
+    ids=["both before", "one on each side", "the last before", "at once", "at once, and later"],
 )
 def test_the_first_record_after_a_refusal_says_why_else_the_last_before(read: list[Exchange], words: str) -> None:
     late = replace(REFUSED, sent_at=NOW + 0.5) if words.startswith("although") else REFUSED
@@ -1399,6 +1489,24 @@ def test_a_saved_model_that_cannot_be_chosen_is_named(
     assert (found.cause, found.layer) == (f"{cause} in Dify's list of models to choose from", layer)
 
 
+def test_only_what_dify_saved_must_stand_in_its_list() -> None:
+    model = {"model": "m", "model_type": "llm", "credentials": {"api_key": KEY}}
+    path = "/console/api/workspaces/current/models/model-types/llm"
+    none = asked(path, 200, {"data": []}, side="dify", after=2)
+    tested = asked(f"{CREDENTIALS}/validate", 200, {"result": "success"}, side="dify", body=model)
+    assert told(tested, none, row="CHK-03").certainty is not Certainty.SEEN
+    refused = asked(CREDENTIALS, 400, {"message": "no"}, side="dify", body=model)
+    assert len(story([refused, none], [verdict("CHK-03")])) == 1
+
+
+def test_a_list_of_models_that_dify_does_not_give_lacks_none() -> None:
+    model = {"model": "m", "model_type": "llm", "credentials": {"api_key": KEY}}
+    save = asked(CREDENTIALS, 201, {"result": "success"}, side="dify", body=model)
+    path = "/console/api/workspaces/current/models/model-types/llm"
+    down = asked(path, 500, {"message": "boom"}, side="dify", after=2)
+    assert told(save, down, row="CHK-03").cause.startswith("Dify itself fails with 500 in Model Provider")
+
+
 def test_a_saved_model_that_is_active_is_well() -> None:
     model = {"model": "m", "model_type": "llm", "credentials": {"api_key": KEY}}
     save = asked(CREDENTIALS, 201, {"result": "success"}, side="dify", body=model)
@@ -1411,6 +1519,7 @@ def test_a_saved_model_that_is_active_is_well() -> None:
     ("saved_host", "said", "layer"),
     [
         ("gw.example:8443", "HTTPSConnectionPool(host='gw.example', port=8443): Max retries exceeded", "network"),
+        ("[::1]:8443", "HTTPSConnectionPool(host='[::1]', port=8443): Max retries exceeded", "network"),
         ("gw.example", "Max retries exceeded: https://gw.example/v1", "network"),
         ("gw.example", 'Max retries exceeded: \\"https://gw.example\\"', "network"),
         ("gw.example", "Max retries exceeded", "network"),
@@ -1468,6 +1577,8 @@ OF_ANOTHER = asked(
         ([NULL], FOUND_NOTHING, 2),
         ([NULL], SWITCHED_OFF, 2),
         ([NULL], quoted(503), 2),
+        ([NULL], quoted(503, "Expecting value"), 2),
+        ([asked("/console/api/apps", 302, "", side="dify")], SILENT, 2),
         ([NO_VECTORS, BOTH_LISTED], SILENT, 2),
         ([lost("/v1/embeddings", body={"model": "e"})], SILENT, 2),
         ([plain(usage=None)], SILENT, 2),
@@ -1515,14 +1626,14 @@ def test_a_dead_key_is_told_beside_one_that_is_refused_at_times() -> None:
 
 
 def test_an_evidence_folder_shows_the_steps_tapes_that_can_be_read(tmp_path: Path) -> None:
-    key, broken, cleanup = Key(PROFILE, "short_chat"), Key(PROFILE, "list_models"), Key(PROFILE, "clean-up")
+    key, broken, cleanup = Key(PROFILE, "short_chat"), Key(PROFILE, "long_chat"), Key(PROFILE, "clean-up")
     for each in (key, broken, cleanup):
         write(tmp_path / each.file, each, [REFUSED])
     (tmp_path / broken.file).write_text("no tape", "utf-8")
     found = observed(tmp_path)
     assert list(found) == [key]
     assert [each.came for each in found[key]] == [Came.REFUSED]
-    assert found[key][0].id == f"{key}#1"
+    assert [(each.id, each.tape) for each in found[key]] == [(f"{key}#1", key)]
 
 
 def test_only_what_a_check_read_denies_that_there_is_no_cap_and_all_of_its_profile_the_rest() -> None:
@@ -1557,3 +1668,293 @@ def test_a_length_that_cut_an_answer_off_is_the_truth(text: str, flaws: set[str]
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "length"}
     found = story([asked(CHAT, 200, completion(choices=[choice]), body=QUESTION)], [verdict("WIRE-05")])
     assert {each.cause.partition(":")[0] for each in found} == flaws
+
+
+# --- profiles that do not follow the guide -----------------------------------------------------------
+
+
+def test_of_vendors_what_was_seen_is_told_as_it_is_without_the_guide_s_row() -> None:
+    dead = {profile: [record(status=2), REFUSED] for profile in ("a", "b")}
+    (by_the_guide,) = in_profiles(dead)
+    assert by_the_guide.guide_row == "ERR-04"
+    assert in_profiles(dead, ["a", "b", "c"]) == [replace(by_the_guide, guide_row="")]
+
+
+def test_of_vendors_nothing_is_likely_by_the_guide() -> None:
+    (found,) = in_profiles({"a": [REFUSED]}, ["a"])
+    assert found.headline == "the gateway refuses CRAZYROUTER_API_KEY with 401: Invalid token (unexplained)"
+    assert (found.guide_row, found.likely, found.fix) == ("", "", WHERE[Layer.TOKEN])
+    assert found.certainty is Certainty.UNEXPLAINED
+
+
+def test_a_cause_that_a_vendor_shares_with_a_profile_of_the_guide_keeps_its_row() -> None:
+    (found,) = in_profiles({"a": [REFUSED], "b": [REFUSED]}, ["a"])
+    assert (found.guide_row, found.certainty) == ("ERR-04", Certainty.LIKELY)
+
+
+# --- what a supposition predicts ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scope", "others", "expected"),
+    [
+        ((), [REFUSED], True),
+        ((), [LISTED], False),
+        ((), [], False),
+        ((), [LISTED, REFUSED], True),
+        (("key",), [asked("/v1/models", 401, INVALID)], True),
+        (("key",), [asked("/v1/models", 401, INVALID, key="{{B}}")], True),
+        (("key",), [asked("/v1/models", 401, INVALID, key="{{C}}")], False),
+        (("key", "status"), [asked("/v1/models", 403, INVALID)], False),
+        (("key",), [LISTED, asked("/v1/models", 401, INVALID, key="{{C}}")], False),
+    ],
+)
+def test_a_supposition_predicts_what_looks_so_and_agrees_in_its_scope_with_what_shows_it(
+    scope: tuple[str, ...], others: list[Exchange], expected: bool
+) -> None:
+    step = Key(PROFILE, "short_chat")
+    own = tuple(map(Symptom, observe(step, [REFUSED, asked("/v1/models", 401, INVALID, key="{{B}}")])))
+    cause = Cause("no", Layer.TOKEN, Sign((Came.REFUSED,)), "", "")
+    refused = Supposition(cause, scope, frozenset(own), own, 0)
+    assert predicts(refused, map(Symptom, observe(step, others)), Facts({})) is expected
+
+
+def test_a_supposition_of_a_flaw_predicts_that_flaw_alone() -> None:
+    empty, other = supposed("a", scope=("flaw",)), supposed("b")
+    assert predicts(empty, [*other.symptoms, *empty.symptoms], Facts({}))
+    assert not predicts(empty, other.symptoms, Facts({}))
+
+
+def test_what_was_brought_about_elsewhere_may_have_come_for_the_reason_of_the_rest() -> None:
+    def rows_told(ill: Exchange, brought: Exchange) -> list[list[str]]:
+        exchanges = {Key(PROFILE, "list_models"): ill, Key(PROFILE, "short_chat"): brought}
+        tapes = {key: observe(key, [replace(each, tape=key, number=1)]) for key, each in exchanges.items()}
+        rests = [
+            replace(verdict(row, see=()), evidence=Evidence("live", "", ((f"{key}#1", ""),)))
+            for row, key in zip(("WIRE-01", "ERR-05"), exchanges, strict=True)
+        ]
+        return [[each.requirement for each in one.verdicts] for one in tell(rests, tapes)]
+
+    together, apart = [["ERR-05", "WIRE-01"]], [["WIRE-01"], ["ERR-05"]]
+    down = asked("/v1/models", 503, {"error": {"message": "overloaded"}})
+    assert rows_told(down, replace(down, provoked="ERR-05")) == together
+    assert rows_told(down, asked("/v1/models", 401, INVALID, provoked="ERR-05")) == apart
+    assert rows_told(down, LISTED) == apart
+    said = "\u5f53\u524d\u5206\u7ec4\u4e0b\u65e0\u53ef\u7528\u6e20\u9053"
+    chinese = asked(CHAT, 503, {"error": {"message": said}}, body=QUESTION)
+    assert rows_told(chinese, replace(chinese, provoked="ERR-05")) == together
+    empty = asked("/v1/models", 200, {"object": "list", "data": []})
+    assert rows_told(empty, replace(empty, provoked=EITHER_WAY)) == together
+    assert rows_told(empty, asked("/v1/models", 200, {"data": {}}, provoked=EITHER_WAY)) == apart
+
+
+# --- which key, and whether it is good ---------------------------------------------------------------
+
+
+def looked_at(*exchanges: Exchange) -> tuple[Facts, Observation]:
+    """What a run of one step shows, and the last of its exchanges."""
+    key = Key(PROFILE, "short_chat")
+    observations = observe(key, [replace(each, tape=key, number=number) for number, each in enumerate(exchanges, 1)])
+    return Facts({key: observations}), observations[-1]
+
+
+def taken(key: str, status: int = 201, **more: Any) -> Exchange:
+    """Dify is given a key."""
+    body = {"model": "m", "credentials": {"api_key": key}}
+    return asked(more.pop("path", CREDENTIALS), status, {"result": "success"}, side="dify", body=body, **more)
+
+
+REFUSED_IN_DIFY = quoted(401)
+
+
+@pytest.mark.parametrize(
+    ("before", "key"),
+    [
+        ([], ""),
+        ([taken("{{A}}")], "{{A}}"),
+        ([taken("{{A}}"), taken("{{B}}", after=1)], "{{B}}"),
+        ([taken("{{A}}"), taken("{{B}}", 200, method="PUT", after=1)], "{{B}}"),
+        ([taken("{{A}}"), taken("{{B}}", 200, method="PATCH", after=1)], "{{A}}"),
+        ([taken("{{A}}"), taken("{{B}}", path=f"{CREDENTIALS}/validate", after=1)], "{{A}}"),
+        ([taken("{{A}}"), replace(taken("{{B}}", after=1), side="gateway")], "{{A}}"),
+        ([taken("{{A}}"), taken("{{B}}", 199, after=1)], "{{A}}"),
+        ([taken("{{A}}"), taken("{{B}}", 200, after=1)], "{{B}}"),
+        ([taken("{{A}}"), taken("{{B}}", 299, after=1)], "{{B}}"),
+        ([taken("{{A}}"), taken("{{B}}", 300, after=1)], "{{A}}"),
+        ([taken("{{A}}"), taken("{{B}}", after=4)], "{{A}}"),
+        ([taken("{{A}}"), replace(taken("{{B}}", after=2), elapsed=1.0)], "{{B}}"),
+        ([taken("{{A}}"), replace(taken("{{B}}", after=2), elapsed=2.0)], "{{A}}"),
+    ],
+)
+def test_dify_asks_with_the_key_that_it_took_last(before: list[Exchange], key: str) -> None:
+    facts, refused = looked_at(*before, REFUSED_IN_DIFY)
+    assert facts.key_of(refused) == key
+
+
+def test_dify_asks_with_the_key_of_its_profile_or_of_all_and_with_one_that_is_given_at_once() -> None:
+    def key_after(profile: str, refused: Exchange = REFUSED_IN_DIFY) -> str:
+        first, last = Key(profile, "save_models"), Key(PROFILE, "short_chat")
+        exchanges = {first: taken("{{A}}"), last: refused}
+        tapes = {key: observe(key, [replace(each, tape=key, number=1)]) for key, each in exchanges.items()}
+        return Facts(tapes).key_of(tapes[last][0])
+
+    assert [key_after(profile) for profile in (PROFILE, "shared", "another")] == ["{{A}}", "{{A}}", ""]
+    tested = {"model": "m", "credentials": {"api_key": "{{B}}"}}
+    said = {"message": "Error code: 401 - no"}
+    assert key_after(PROFILE, asked(f"{CREDENTIALS}/validate", 400, said, side="dify", body=tested, after=3)) == "{{B}}"
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "expected"),
+    [
+        ([REFUSED], True),
+        ([record(), REFUSED], True),
+        ([asked("/console/api/apps", 401, {}, side="dify")], False),
+        ([taken(KEY, 200), REFUSED_IN_DIFY], True),
+        ([taken(KEY), REFUSED_IN_DIFY], False),
+        ([taken(KEY), taken("{{B}}", 200, method="PUT", after=1), REFUSED_IN_DIFY], True),
+        ([taken(KEY), record(), REFUSED_IN_DIFY], False),
+        ([taken(KEY), record(status=2), REFUSED_IN_DIFY], True),
+        ([taken(KEY), record(expired_time=int(NOW) + 2), REFUSED_IN_DIFY], True),
+        ([taken(KEY), record(expired_time=int(NOW) + 9), REFUSED_IN_DIFY], False),
+        ([taken(KEY, 200), record(), REFUSED_IN_DIFY], False),
+        ([taken(KEY), record(), record(status=2, after=1), REFUSED_IN_DIFY], True),
+    ],
+)
+def test_a_key_may_be_dead_unless_only_dify_is_refused_and_the_key_was_seen_to_be_good(
+    exchanges: list[Exchange], expected: bool
+) -> None:
+    facts, refused = looked_at(*exchanges)
+    assert facts.may_be_dead(refused) is expected
+
+
+OF_THE_GATEWAY = Sign(side="gateway", wants=(MODELS,))
+
+
+@pytest.mark.parametrize(
+    ("name", "well"),
+    [("status", Sign()), ("asker", Sign()), ("side", Sign()), ("host", OF_THE_GATEWAY), ("status", OF_THE_GATEWAY)],
+)
+def test_what_went_well_has_another_status_asker_or_host_than_what_did_not(name: str, well: Sign) -> None:
+    facts, refused = looked_at(LISTED, app(200, SAYS), REFUSED_IN_DIFY)
+    cause = Cause("no", Layer.TOKEN, Sign((Came.REFUSED,)), "", "", well=well)
+    assert facts.well(cause, (name,), [Symptom(refused)]) == 1
+
+
+def test_a_key_is_called_by_the_setting_or_the_token_whose_it_is() -> None:
+    assert whose(KEY) == whose("sk-{{CRAZYROUTER_API_KEY|masked}}") == "CRAZYROUTER_API_KEY"
+    assert whose("{{CRAZYROUTER_API_KEY_of_mine}}") == "CRAZYROUTER_API_KEY_of_mine"
+    assert whose("sk-{{gpt-5.4/provider_token.dify}}") == "the token dify"
+    assert whose("") == "the key"
+
+
+@pytest.mark.parametrize(
+    ("exchange", "side", "want", "model"),
+    [
+        (REFUSED, "gateway", "models", ""),
+        (ANSWERED, "gateway", "chat", "gpt-5.4"),
+        (REFUSED_IN_DIFY, "gateway", "chat", ""),
+        (app(200, SAYS), "dify", "app", ""),
+    ],
+)
+def test_who_answered_is_the_gateway_too_where_dify_quotes_it(
+    exchange: Exchange, side: str, want: str, model: str
+) -> None:
+    facts, seen = looked_at(exchange)
+    assert (facts.side_of(seen), facts.want_of(seen), facts.model_of(seen)) == (side, want, model)
+
+
+def test_dify_took_a_new_key_where_it_took_it_in_this_step_and_the_gateway_answers_it() -> None:
+    def took(*exchanges: Exchange, before: Exchange | None = None) -> bool:
+        first, last = Key(PROFILE, "save_models"), Key(PROFILE, "short_chat")
+        steps = {first: [before] if before else [], last: exchanges}
+        tapes = {
+            key: observe(key, [replace(each, tape=key, number=number) for number, each in enumerate(own, 1)])
+            for key, own in steps.items()
+        }
+        return Facts(tapes).took_a_new_key(tapes[last][-1])
+
+    assert took(saved(), LISTED, REFUSED_IN_DIFY)
+    assert not took(saved("POST"), LISTED, REFUSED_IN_DIFY)
+    assert not took(saved(), asked("/v1/models", 200, LISTED.json(), key="{{B}}"), REFUSED_IN_DIFY)
+    assert not took(LISTED, REFUSED_IN_DIFY, before=saved())
+    renamed = asked("/console/api/apps/1", 200, {"id": "1"}, side="dify", method="PUT", body={"name": "n"})
+    assert not took(renamed, LISTED, REFUSED_IN_DIFY, before=saved())
+    assert not took(
+        saved(), LISTED, asked(f"{CREDENTIALS}/validate", 400, REFUSED_IN_DIFY.json(), side="dify", after=3)
+    )
+    with_b = asked("/v1/models", 200, LISTED.json(), key="{{B}}")
+    assert not took(saved(), taken("{{B}}", after=1), with_b, REFUSED_IN_DIFY)
+
+
+def test_a_model_is_answered_with_other_keys_only_where_it_is_that_model_and_never_this_key() -> None:
+    refused = asked(CHAT, 503, NO_CHANNEL, body=QUESTION, after=3)
+    with_another = asked(CHAT, 200, completion(), body=QUESTION, key="{{OTHER}}")
+    list_of_another = asked("/v1/models", 200, LISTED.json(), key="{{OTHER}}")
+    for exchanges, expected in (
+        ([with_another], True),
+        ([with_another, LISTED], True),
+        ([with_another, ANSWERED], False),
+        ([list_of_another], False),
+        ([], False),
+    ):
+        facts, seen = looked_at(*exchanges, refused)
+        assert facts.answers_other_keys_only(seen) is expected
+
+
+def test_what_was_allowed_does_not_explain_what_was_refused() -> None:
+    exchanges = {
+        Key(PROFILE, "list_models"): answered_unrefused("/v1/models", "ERR-04"),
+        Key(PROFILE, "short_chat"): asked(CHAT, 503, {}, body=QUESTION, provoked="ERR-05"),
+    }
+    tapes = {key: observe(key, [replace(each, tape=key, number=1)]) for key, each in exchanges.items()}
+    rests = [replace(verdict("WIRE-30"), evidence=Evidence("live", "", ((f"{key}#1", ""),))) for key in exchanges]
+    assert [each.verdicts for each in tell(rests, tapes)] == [(rests[0],), (rests[1],)]
+
+
+# --- the order in which it is told -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ([verdict("WIRE-01", "seen", kind=Kind.MISSING)], [verdict("WIRE-26", "unsure", see=())]),
+        ([verdict("WIRE-01", "seen", kind=Kind.MISSING, outcome="blocked")], [verdict("WIRE-26", "unsure", see=())]),
+        ([verdict("WIRE-26", "unsure", see=())], [verdict("WIRE-01", "seen", kind=Kind.MISSING, outcome="unverified")]),
+        ([verdict("WIRE-26", "unsure", see=())], [verdict("WIRE-01", "seen", kind=Kind.MISSING, outcome="warn")]),
+        ([verdict("WIRE-01", "twice", kind=Kind.MISSING)] * 2, [verdict("WIRE-01", "once", kind=Kind.MISSING)]),
+        ([verdict("WIRE-26", "low", see=())], [verdict("WIRE-01", "high", see=())]),
+    ],
+)
+def test_failures_are_told_before_warnings_then_what_was_seen_then_what_explains_most(
+    first: list[Verdict], then: list[Verdict]
+) -> None:
+    expected = [first[0].reason, then[0].reason]
+    assert [each.cause for each in story([], [*first, *then])] == expected
+    assert [each.cause for each in story([], [*then, *first])] == expected
+
+
+def test_nothing_is_likely_of_a_check_that_judged_nothing() -> None:
+    for kind in (Kind.TRANSPORT, Kind.OFF_TAPE, Kind.NONE):
+        found = told(record(), row="CHK-02", reason="no", kind=kind)
+        assert (found.certainty, found.likely) == (Certainty.UNEXPLAINED, "")
+
+
+def test_of_a_cause_without_a_verdict_of_its_own_those_are_told_that_it_explains_too() -> None:
+    key, other = Key(PROFILE, "short_chat"), Key(PROFILE, "list_models")
+    ill = [plain(choices=choice(message={"content": ""})), plain(model="gpt-4o-mini")]
+    tapes = {
+        key: observe(key, [replace(each, tape=key, number=number) for number, each in enumerate(ill, 1)]),
+        other: observe(other, [replace(LISTED, tape=other, number=1)]),
+    }
+    rests = [replace(verdict("WIRE-30"), evidence=Evidence("live", "", ((f"{of}#1", ""),))) for of in (key, other)]
+    assert [each.verdicts for each in tell(rests, tapes)] == [(rests[0],), (rests[0],), (rests[1],)]
+
+
+def test_models_of_profiles_with_one_fault_are_all_named() -> None:
+    def down(model: str) -> list[Exchange]:
+        other = asked(CHAT, 200, completion(model="other"), body={**QUESTION, "model": "other"})
+        return [asked(CHAT, 503, {"error": {"message": "no"}}, body={**QUESTION, "model": model}), other]
+
+    (found,) = in_profiles({"a": down("m"), "b": down("n")})
+    assert found.cause == "the gateway's address answers the suite 503 to 2 of 2 chat requests of m and n: no"
