@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -71,11 +72,16 @@ def endless(server: Hostile) -> None:
 
 
 def bomb(server: Hostile) -> None:
-    """500 MB of zeros, packed into half of one."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    packed = b"".join([*(packer.compress(b"0" * MEGABYTE) for _ in range(500)), packer.flush()])
-    server.begin(200, len(packed), content_encoding="gzip")
-    server.wfile.write(packed)
+    """500 MB of zeros, packed into a few."""
+    server.begin(200, len(packed()), content_encoding="gzip")
+    server.wfile.write(packed())
+
+
+@functools.cache
+def packed() -> bytes:
+    """500 MB of zeros, packed."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    return b"".join([*(packer.compress(b"0" * MEGABYTE) for _ in range(500)), packer.flush()])
 
 
 def nested(server: Hostile) -> None:
@@ -121,10 +127,10 @@ def audited(url: str, folder: Path) -> Ended:
 
 
 WAYS = [
-    pytest.param(endless, 2, "sends more than the 20 MB that any answer holds", id="500 MB"),
-    pytest.param(bomb, 2, "sends more than the 20 MB that any answer holds", id="gzip bomb"),
+    pytest.param(endless, 2, "sends more than the 10 MB that any answer holds", id="500 MB"),
+    pytest.param(bomb, 2, "sends more than the 10 MB that any answer holds", id="gzip bomb"),
     pytest.param(
-        lambda server: server.says(200, "big", x_big="a" * MEGABYTE), 2, "sends larger headers", id="1 MB header"
+        lambda server: server.says(200, "big", x_big="a" * MEGABYTE), 1, "sends larger headers", id="1 MB header"
     ),
     pytest.param(
         lambda server: server.says(429, "Slow down", retry_after="3600"), 1, "429: too many requests", id="429"

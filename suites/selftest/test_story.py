@@ -1129,7 +1129,7 @@ def test_what_was_refused_is_quoted_in_the_words_of_who_refused_it(exchange: Exc
     [
         (Ended.CUT, Came.LOST, "broke off an answer before its end"),
         (Ended.TIMEOUT, Came.LOST, "did not end an answer in time"),
-        (Ended.TOO_LARGE, Came.UNREADABLE, "sends more than the 20 MB that any answer holds"),
+        (Ended.TOO_LARGE, Came.UNREADABLE, "sends more than the 10 MB that any answer holds"),
         (Ended.DECODING, Came.UNREADABLE, "sends an answer that cannot be decoded"),
     ],
 )
@@ -1682,9 +1682,9 @@ def test_of_vendors_what_was_seen_is_told_as_it_is_without_the_guide_s_row() -> 
 
 def test_of_vendors_nothing_is_likely_by_the_guide() -> None:
     (found,) = in_profiles({"a": [REFUSED]}, ["a"])
-    assert found.headline == "the gateway refuses CRAZYROUTER_API_KEY with 401: Invalid token (unexplained)"
+    assert found.headline == "the gateway refuses CRAZYROUTER_API_KEY with 401: Invalid token"
     assert (found.guide_row, found.likely, found.fix) == ("", "", WHERE[Layer.TOKEN])
-    assert found.certainty is Certainty.UNEXPLAINED
+    assert found.certainty is Certainty.SEEN
 
 
 def test_a_cause_that_a_vendor_shares_with_a_profile_of_the_guide_keeps_its_row() -> None:
