@@ -498,7 +498,7 @@ def calls(*found: dict[str, Any], finish: str = "tool_calls", text: str | None =
     return asked(CHAT, 200, completion(choices=choices), body={**QUESTION, "tools": [WEATHER_TOOL]})
 
 
-def call(id: Any = "1", name: Any = "get_weather", arguments: Any = "{}") -> dict[str, Any]:
+def call(id: Any = "1", name: Any = "get_weather", arguments: Any = '{"city": "Lisbon"}') -> dict[str, Any]:
     """A tool call."""
     return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
 

@@ -178,6 +178,13 @@ def test_the_first_model_that_a_stream_tells_counts() -> None:
     assert streamed({}, DONE).model == ""
 
 
+def test_the_pieces_of_tool_calls_stay_as_they_came() -> None:
+    pieces = [{"index": 0, "id": "a", "type": "function"}, {"index": 0, "function": {"arguments": "{}"}}]
+    reply = streamed(*(delta(tool_calls=[each, "no piece"]) for each in pieces))
+    assert reply.call_pieces == tuple(pieces)
+    assert plain(message(tool_calls=pieces)).call_pieces == tuple(pieces)
+
+
 def test_tool_calls_of_a_stream_are_put_together_by_their_index() -> None:
     reply = streamed(
         piece(1, id="b", function={"name": "time", "arguments": ""}),

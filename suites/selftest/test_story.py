@@ -21,6 +21,8 @@ from fixtures.model.key import Key
 from fixtures.model.terms import Certainty, Kind, Layer
 from fixtures.model.verdict import Evidence, Verdict
 from fixtures.steps.gateway.chat import COUNTING
+from fixtures.steps.gateway.structured import SCHEMA
+from fixtures.steps.gateway.tools import CITIES_QUESTION, CITY_TOOL, TIME_TOOL
 from fixtures.wire.act import EITHER_WAY
 from fixtures.wire.tape import RECORD_AGAIN, write
 from suites.selftest.stories import (
@@ -1140,8 +1142,8 @@ def test_an_answer_that_did_not_come_whole_is_not_read(ended: Ended, came: Came,
     assert found.said.startswith(f"gw.example {words}: {ended}")
 
 
-def test_what_was_brought_about_has_no_flaws_and_what_is_well_says_nothing() -> None:
-    found = shown(asked("/v1/models", 200, {"object": "list", "data": []}, provoked=EITHER_WAY))
+def test_an_answer_where_a_refusal_was_in_order_too_is_well_and_what_is_well_says_nothing() -> None:
+    found = shown(asked("/v1/models", 200, {"object": "list", "data": [{"id": "gpt-5.4"}]}, provoked=EITHER_WAY))
     assert (found.came, found.flaws) == (Came.WELL, ())
     assert shown(ANSWERED).said == ""
 
@@ -1958,3 +1960,173 @@ def test_models_of_profiles_with_one_fault_are_all_named() -> None:
 
     (found,) = in_profiles({"a": down("m"), "b": down("n")})
     assert found.cause == "the gateway's address answers the suite 503 to 2 of 2 chat requests of m and n: no"
+
+
+# --- tools and structured output -----------------------------------------------------------------------
+
+
+def called(*calls: tuple[Any, Any, Any], finish: str = "tool_calls") -> dict[str, Any]:
+    """A chat completion with these tool calls: an id, a name and arguments each."""
+    made = [{"id": i, "type": "function", "function": {"name": n, "arguments": a}} for i, n, a in calls]
+    message = {"role": "assistant", "content": None, "tool_calls": made}
+    return completion(choices=[{"index": 0, "message": message, "finish_reason": finish}])
+
+
+def spoken(text: str, finish: str = "stop") -> dict[str, Any]:
+    """A chat completion that says a text."""
+    return completion(
+        choices=[{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}]
+    )
+
+
+def with_tools(question: str, choice: Any = None) -> dict[str, Any]:
+    """A question with both tools, and a tool_choice."""
+    body = {**QUESTION, "messages": [{"role": "user", "content": question}], "tools": [CITY_TOOL, TIME_TOOL]}
+    return body if choice is None else {**body, "tool_choice": choice}
+
+
+NAMED = {"type": "function", "function": {"name": "get_time"}}
+LISBON, OSLO = ('{"city": "Lisbon"}', '{"city": "Oslo"}')
+
+
+@pytest.mark.parametrize(
+    ("body", "answer", "layer", "cause"),
+    [
+        (with_tools("x", "none"), called(("a", "get_time", OSLO)), "relay", "tool_choice ignored: tool_choice is none"),
+        (
+            with_tools("x", "required"),
+            spoken("Hi"),
+            "relay",
+            "tool_choice ignored: a tool call was forced, it answered",
+        ),
+        (with_tools("x"), spoken("Hi"), "relay", "no usable tool call: a tool was offered"),
+        (with_tools("x", "auto"), spoken("Hi"), "relay", "no usable tool call: a tool was offered"),
+        (
+            with_tools("x", NAMED),
+            called(("a", "get_weather", OSLO)),
+            "relay",
+            "tool_choice ignored: the call of get_time was forced, and ['get_weather'] was called",
+        ),
+        (with_tools("x", NAMED), called(("a", "get", OSLO)), "protocol", "unknown tool called"),
+        (
+            with_tools(CITIES_QUESTION, "required"),
+            called(("a", "get_weather", OSLO)),
+            "relay",
+            "tool calls missing: of two tool calls that were asked for, none is for Lisbon",
+        ),
+        (
+            with_tools(CITIES_QUESTION, "required"),
+            called(("a", "get_weather", LISBON), ("a", "get_weather", OSLO)),
+            "protocol",
+            "tool call ids missing",
+        ),
+        (
+            with_tools(CITIES_QUESTION, "required"),
+            called(("a", "get_weather", LISBON), ("b", "get_weather", '{"city": "Os')),
+            "protocol",
+            "tool arguments broken",
+        ),
+        (
+            with_tools(CITIES_QUESTION, "required"),
+            called(("a", "get_weather", LISBON), ("b", "get_weather", '{"city": "Rome"}')),
+            "protocol",
+            "tool arguments off the schema: a tool call's arguments do not fit the tool: 'Rome' is not one of",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_tool_call_is_named(
+    body: dict[str, Any], answer: dict[str, Any], layer: str, cause: str
+) -> None:
+    (found,) = story([asked(CHAT, 200, answer, body=body)], [verdict("WIRE-44")])
+    assert (found.layer, found.certainty) == (layer, Certainty.SEEN)
+    assert found.cause.startswith(cause), found.cause
+
+
+def test_a_tool_call_says_that_it_is_a_function() -> None:
+    answer = called(("a", "get_weather", OSLO))
+    del answer["choices"][0]["message"]["tool_calls"][0]["type"]
+    assert told(asked(CHAT, 200, answer, body=with_tools("x"))).cause.startswith("tool call type missing")
+
+
+@pytest.mark.parametrize("finish", ["stop", "tool_calls"])
+def test_a_forced_call_may_end_with_stop(finish: str) -> None:
+    forced = asked(CHAT, 200, called(("a", "get_weather", OSLO), finish=finish), body=with_tools("x", "required"))
+    assert came(forced) is Came.WELL
+
+
+def test_a_call_that_nobody_forced_ends_with_tool_calls() -> None:
+    free = asked(CHAT, 200, called(("a", "get_weather", OSLO), finish="stop"), body=with_tools("x", "auto"))
+    assert told(free).cause.startswith("finish_reason wrong")
+
+
+def streamed_calls(*pieces: tuple[int, str, str], ends: int = 1) -> Exchange:
+    """A stream of tool calls: an index, an id and arguments for each piece; `ends` times a finish_reason."""
+
+    def chunk(delta: Any, finish: Any = None) -> str:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        whole = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5.4", "choices": [choice]}
+        return f"data: {json.dumps(whole)}\n\n"
+
+    events = [chunk({"role": "assistant", "content": None})]
+    for index, id, arguments in pieces:
+        opening = {"id": id, "type": "function"} if id else {}
+        function = {"arguments": arguments, **({"name": "get_weather"} if id else {})}
+        events.append(chunk({"tool_calls": [{"index": index, **opening, "function": function}]}))
+    events += [chunk({}, "tool_calls")] * ends
+    body = {**with_tools(CITIES_QUESTION, "required"), "stream": True}
+    return asked(CHAT, 200, "".join(events) + "data: [DONE]\n\n", body=body, type="text/event-stream")
+
+
+def test_streamed_calls_that_share_an_index_are_one_cause() -> None:
+    (found,) = story([streamed_calls((0, "a", LISBON), (0, "b", OSLO))], [verdict("WIRE-48")])
+    assert (found.layer, found.cause.partition(":")[0]) == ("protocol", "tool call indices shared")
+
+
+@pytest.mark.parametrize("ends", [1, 2])
+def test_a_stream_of_calls_may_say_its_end_on_the_last_piece_too(ends: int) -> None:
+    assert came(streamed_calls((0, "a", LISBON), (1, "b", ""), (1, "", OSLO), ends=ends)) is Came.WELL
+
+
+def shaped(kind: str, answer: Any, status: int = 200) -> Exchange:
+    """An answer to a request that wants JSON and may be refused."""
+    given = {"type": kind, **({"json_schema": {"schema": SCHEMA}} if kind == "json_schema" else {})}
+    body = {**QUESTION, "messages": [{"role": "user", "content": "x"}], "response_format": given}
+    return asked(CHAT, status, answer, body=body, provoked=EITHER_WAY)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "cause"),
+    [
+        (shaped("json_object", spoken("Sure: {}")), "response_format ignored: json_object was asked for"),
+        (shaped("json_object", spoken("[]")), "response_format ignored"),
+        (shaped("json_object", spoken("```json\n{}\n```")), "JSON fenced"),
+        (shaped("json_object", spoken('{"a": ', "length")), "answer's JSON broken"),
+        (shaped("json_schema", spoken('{"city": "Lisbon"}')), "schema broken: the answer does not keep to the schema"),
+        (shaped("json_schema", spoken("")), "empty answer"),
+        (shaped("json_schema", {"detail": "no"}, 400), "the gateway's address answers the suite 400"),
+        (shaped("json_schema", {"error": {"message": "no"}}, 500), "the gateway's address answers the suite 500"),
+    ],
+)
+def test_what_is_wrong_with_structured_output_is_named(exchange: Exchange, cause: str) -> None:
+    (found,) = story([exchange], [verdict("WIRE-51")])
+    assert (found.layer, found.certainty) == ("relay", Certainty.SEEN)
+    assert found.cause.startswith(cause), found.cause
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        shaped("json_object", spoken('\n{"a": 1}\n')),
+        shaped("json_schema", spoken('{"city": "Rome", "weather": {"degrees": 1, "sky": "snow"}}')),
+        shaped("json_schema", {"error": {"message": "response_format is not supported"}}, 400),
+    ],
+)
+def test_structured_output_that_is_obeyed_or_refused_is_well(exchange: Exchange) -> None:
+    assert came(exchange) is Came.WELL
+
+
+def test_the_answer_after_several_results_must_hold_each() -> None:
+    results = [{"role": "tool", "tool_call_id": id, "content": text} for id, text in (("a", "17 degrees"), ("b", "23"))]
+    body = {**QUESTION, "messages": [{"role": "user", "content": "x"}, *results]}
+    assert told(asked(CHAT, 200, spoken("It is 17."), body=body)).cause.startswith("other answer")
+    assert came(asked(CHAT, 200, spoken("17 and 23."), body=body)) is Came.WELL
