@@ -8,12 +8,10 @@ from fixtures.clients.gateway import refuses_clearly
 from fixtures.model.exchange import Exchange, string
 from fixtures.model.profiles import Profile
 from fixtures.model.requirement import requirement
-from fixtures.steps.gateway.embeddings import MANY, TEXTS, EmbeddingForms, Embeddings
+from fixtures.steps.gateway.embeddings import MANY, TEXTS, EmbeddingForms, Embeddings, are_alike
 from fixtures.steps.gateway.refusals import EmbeddingRefusals
 
 pytestmark = pytest.mark.audit
-AS_FAR = 0.02
-"""By which share of its length a text's vector may differ from one request to the next: vendors compute it anew."""
 
 
 def cosine(one: list[float], other: list[float]) -> float:
@@ -65,9 +63,8 @@ def test_base64_holds_the_floats(embeddings: Embeddings, embedding_forms: Embedd
     assert refuses_clearly(answer) or lengths == [len(floats[0])], (
         f"expected {len(floats[0])} numbers in base64 or a refusal with 400, got {lengths}: {answer.summary()}"
     )
-    far = [math.dist(vector, floats[0]) for vector in packed]
-    assert all(each <= AS_FAR * math.hypot(*floats[0]) for each in far), (
-        f"expected the same numbers in base64 as in floats, the vectors are {far} apart"
+    assert all(are_alike(vector, floats[0]) for vector in packed), (
+        f"expected the floats in base64, the vectors are {math.dist(packed[0], floats[0]):.3g} apart"
     )
 
 
