@@ -1,16 +1,26 @@
 """Refusals: their steps act only where the same host lists models, so that a dead host refuses nothing."""
 
+import re
+
 import pytest
 
 from fixtures.clients.chat import ChatReply
 from fixtures.clients.gateway import request_id
 from fixtures.judging.observation import went_well
-from fixtures.model.exchange import Exchange
+from fixtures.model.exchange import Exchange, dig, string
 from fixtures.model.requirement import requirement
 from fixtures.steps.gateway.chat import Twins
-from fixtures.steps.gateway.refusals import BadRequests, Refusals
+from fixtures.steps.gateway.refusals import BadRequests, Refusals, WrongRequests
 
 pytestmark = pytest.mark.audit
+INSIDE = re.compile(
+    r"Traceback \(most recent call last\)|\bgoroutine \d+ \[|(?:\n|\\n)\s+at \S+ ?\("  # a stack
+    r"|\b\w+\.(?:py|go|js|ts|rb|java|php|rs):\d+|File \\?\"[^\"]+\", line \d+"  # a line of a file
+    r"|(?<![\w.:/])/(?:home|root|usr|opt|srv|var|tmp|app|go|src)/[\w./-]+|\b[A-Z]:\\\\?\w"  # a file
+    r"|\bdial tcp\b|\blookup \S+ on \S+:53\b|\b\d{1,3}(?:\.\d{1,3}){3}:\d+\b"  # a host that was called
+    r"|https?://[^\s/\"]+/v\d\w*/(?:chat|completions|embeddings|messages|models|responses)\b"  # an endpoint of an API
+)
+"""What stands in a refusal only where it shows what is behind the gateway; a link to a manual is fine."""
 
 
 def assert_error_object(answer: Exchange) -> None:
@@ -87,3 +97,46 @@ def test_each_answer_has_its_own_request_id(
     ids = [request_id(answer) for answer in answers]
     assert all(ids), f"expected a request id on every answer, found {ids}"
     assert len(set(ids)) == len(ids), f"expected a different id on every answer, found {ids}"
+
+
+@requirement("WIRE-27")
+@pytest.mark.parametrize("mistake", ["messages_as_text", "temperature_as_word", "negative_limit"])
+def test_a_wrong_type_is_refused(wrong_requests: WrongRequests, mistake: str) -> None:
+    answer: Exchange = getattr(wrong_requests, mistake)
+    assert answer.status >= 400, f"expected a refusal, got {answer.summary()}"
+    assert answer.status != 401, f"expected the request refused and not the key, got {answer.summary()}"
+    assert_error_object(answer)
+
+
+def all_refused(by_key: Refusals, bad: BadRequests, wrong: WrongRequests) -> list[Exchange]:
+    """All that was to be refused, whatever for."""
+    return [*by_key.by_path.values(), by_key.mistyped_key, by_key.no_key, *vars(bad).values(), *vars(wrong).values()]
+
+
+@requirement("WIRE-60")
+def test_each_refusal_is_an_error_object(
+    key_refusals: Refusals, bad_requests: BadRequests, wrong_requests: WrongRequests
+) -> None:
+    errors = {each.why: each.get("error") for each in all_refused(key_refusals, bad_requests, wrong_requests)}
+    unsaid = [why for why, error in errors.items() if not string(dig(error, "message"))]
+    untyped = [why for why, error in errors.items() if not string(dig(error, "type"))]
+    codes = {why: code for why, error in errors.items() if not isinstance(code := dig(error, "code"), str | None)}
+    assert not unsaid, f"expected a message in each error object, found none in the answers to {unsaid}"
+    assert not untyped, f"expected a type in each error object, found none in the answers to {untyped}"
+    assert not codes, f"expected each error's code to be a text or none, got {codes}"
+
+
+@requirement("WIRE-61")
+def test_a_wrong_method_is_404_or_405(wrong_requests: WrongRequests) -> None:
+    answer = wrong_requests.wrong_method
+    assert answer.status in (404, 405), f"expected 404 or 405 for a wrong method, got {answer.summary()}"
+
+
+@requirement("WIRE-62")
+def test_no_refusal_shows_what_is_behind_the_gateway(
+    key_refusals: Refusals, bad_requests: BadRequests, wrong_requests: WrongRequests
+) -> None:
+    answers = all_refused(key_refusals, bad_requests, wrong_requests)
+    texts = {each.why: each.text.replace("\\/", "/").replace(each.request.host, "") for each in answers}
+    shown = {why: found[0] for why, text in texts.items() if (found := INSIDE.search(text))}
+    assert not shown, f"expected no refusal to show an upstream's address, a stack trace or a file, found {shown}"

@@ -795,16 +795,66 @@ def test_a_key_whose_record_is_good_is_not_dead_where_only_dify_is_refused() -> 
     assert found.layer == "dify_provider"
 
 
-def test_vectors_in_another_order_are_named_by_their_places() -> None:
-    def embedded(texts: list[str], vectors: list[list[float]]) -> Exchange:
-        data = [{"index": n, "embedding": vector} for n, vector in enumerate(vectors)]
-        usage = {"prompt_tokens": 1, "total_tokens": 1}
-        return asked("/v1/embeddings", 200, {"data": data, "usage": usage}, body={"model": "e", "input": texts})
+def embedded(given: Any, vectors: Sequence[Any], *, provoked: str = "", **options: Any) -> Exchange:
+    """Vectors for texts, or for a text as tokens."""
+    data = [{"index": n, "embedding": vector} for n, vector in enumerate(vectors)]
+    answer = {"data": data, "usage": {"prompt_tokens": 1, "total_tokens": 1}}
+    body = {"model": "e", "input": given, **options}
+    return asked("/v1/embeddings", 200, answer, body=body, provoked=provoked)
 
+
+def test_vectors_in_another_order_are_named_by_their_places() -> None:
     batch, alone = embedded(["a", "b"], [[0.0, 1.0], [1.0, 0.0]]), embedded(["a"], [[1.0, 0.0]])
     seen = "vectors out of order: the vector of text 1 of a batch stands in place 2"
     assert told(batch, alone, row="WIRE-21").cause.startswith(seen)
     assert told(batch, embedded(["c"], [[1.0, 0.0]]), row="WIRE-21").certainty is Certainty.UNEXPLAINED
+
+
+def test_a_text_with_another_s_vector_is_named() -> None:
+    batch, alone = embedded(["a", "b", "c"], [[0.0, 1.0], [0.6, 0.8], [0.0, 1.0]]), embedded(["c"], [[1.0, 0.0]])
+    assert "text 3 of a batch has the vector of text 1" in told(batch, alone, row="WIRE-54").cause
+
+
+def test_two_texts_that_are_the_same_have_the_same_vector_by_right() -> None:
+    batch, alone = embedded(["a", "b", "a"], [[1.0, 0.0], [0.6, 0.8], [1.0, 0.0]]), embedded(["a"], [[1.0, 0.0]])
+    assert told(batch, alone, row="WIRE-54").certainty is Certainty.UNEXPLAINED
+
+
+@pytest.mark.parametrize(("texts", "layer"), [(["a", "b"], "relay"), (["a", "a"], "protocol")])
+def test_one_vector_for_several_texts_is_the_vendor_s_content(texts: list[str], layer: str) -> None:
+    found = told(embedded(texts, [[0.6, 0.8], [0.6, 0.8]]), row="WIRE-54")
+    assert (found.layer, "2 different texts have one vector" in found.cause) == (layer, layer == "relay")
+
+
+def test_base64_that_agrees_with_a_batch_is_not_blamed_for_a_vector_that_differs_alone() -> None:
+    packed = embedded(["a"], [PACKED], encoding_format="base64", provoked="either way")
+    batch, alone = embedded(["a", "b"], [[1.0, 0.0], [0.6, 0.8]]), embedded(["a"], [[0.0, 1.0]])
+    assert told(packed, batch, alone, row="WIRE-53").certainty is Certainty.UNEXPLAINED
+
+
+PACKED = "AACAPwAAAAA="
+"""1.0 and 0.0 as float32 in base64."""
+
+
+@pytest.mark.parametrize(
+    ("vector", "words"),
+    [
+        ([1.0, 0.0], "encoding_format ignored: a vector is a list of numbers"),
+        ("AACAPwAAAA", "base64 broken: a vector is no base64 of float32 numbers"),
+        ("P4AAAAAAAAA=", "base64 broken: base64 of 2 numbers is not the 2 floats"),
+        (PACKED, "expected OK, got nothing"),
+    ],
+)
+def test_base64_is_held_against_the_floats(vector: Any, words: str) -> None:
+    packed = embedded(["a"], [vector], encoding_format="base64", provoked="either way")
+    found = told(packed, embedded(["a"], [[1.0, 0.0]]), row="WIRE-53")
+    assert found.cause.startswith(words)
+
+
+def test_the_tokens_of_a_text_are_one_text() -> None:
+    one, two = ([[1.0, 0.0]] * number for number in (1, 2))
+    assert told(embedded([7, 8], one), row="WIRE-59").certainty is Certainty.UNEXPLAINED
+    assert "2 vectors for 1 texts" in told(embedded([7, 8], two, provoked="either way"), row="WIRE-59").cause
 
 
 # --- what had to be refused ---------------------------------------------------------------------------
@@ -1017,6 +1067,10 @@ def of_dify(path: str, status: int = 200, answer: Any = None, **more: Any) -> Ex
         (of_dify("/console/api/workspaces/current", 405), Came.WELL),
         (of_dify("/console/api/other", 405), Came.REFUSED),
         (of_dify("/v1/chat-messages", 500, provoked="either way"), Came.WELL),
+        (asked(CHAT, 400, {"error": {}}, body=QUESTION, provoked="either way"), Came.REFUSED),
+        (asked(CHAT, 500, {"error": {}}, body=QUESTION, provoked="either way"), Came.REFUSED),
+        (asked(CHAT, 200, completion(), body=QUESTION, provoked="either way"), Came.WELL),
+        (asked(CHAT, 200, completion(choices=[]), body=QUESTION, provoked="either way"), Came.FLAWED),
     ],
     ids=lambda each: each if isinstance(each, Came) else f"{each.request.path} {each.status} {each.text}",
 )

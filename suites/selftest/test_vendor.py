@@ -68,7 +68,7 @@ def test_what_the_profile_says_is_not_there_is_not_asked(lab: dict[str, str], tm
     path = vendor(tmp_path, lab, "features: []")
     done = suite(*AUDIT, f"--profile={path}", env={"VENDOR_API_KEY": lab["CRAZYROUTER_API_KEY"]})
     assert not {"WIRE-18", "WIRE-20"} & asked(done)
-    assert done.report["totals"]["requests"]["gateway"] < 20
+    assert done.report["totals"]["requests"]["gateway"] <= 20
 
 
 def test_the_report_names_the_vendor(plain: Outcome, lab: dict[str, str]) -> None:
