@@ -75,10 +75,18 @@ def test_an_answer_without_a_body_says_so() -> None:
     assert exchange(Ended.CUT, CHUNKS[:1]).summary().endswith("cut after 1 chunk, 9 bytes: …data: 1")
 
 
-@pytest.mark.parametrize("ended", [Ended.CUT, Ended.TIMEOUT, Ended.TOO_LARGE, Ended.DECODING])
-def test_the_cause_of_what_broke_off_is_the_network_s(ended: Ended) -> None:
+@pytest.mark.parametrize(
+    ("ended", "layer"),
+    [
+        (Ended.CUT, "network"),
+        (Ended.TIMEOUT, "network"),
+        (Ended.TOO_LARGE, "protocol"),
+        (Ended.DECODING, "protocol"),
+    ],
+)
+def test_the_cause_of_what_did_not_come_whole_is_seen(ended: Ended, layer: str) -> None:
     found = told(exchange(ended))
-    assert (found.layer, found.guide_row, found.certainty) == ("network", "", "seen")
+    assert (found.layer, found.guide_row, found.certainty) == (layer, "", "seen")
     assert "127.0.0.1:3000 " in found.cause
 
 

@@ -156,7 +156,8 @@ def test_a_hostile_server_is_named_soon_and_cheaply(
     assert words in ended.outcome.headline, f"expected {words!r}, got {ended.outcome.headline}"
     assert ended.outcome.exit_code == code, ended.outcome.output
     assert ended.seconds < 60, f"expected an end within a minute, took {ended.seconds:.0f} s"
-    assert ended.peak < 100, f"expected less than 100 MB, held {ended.peak:.0f} MB"
+    # Linux counts this process's own memory at the fork as the child's
+    assert ended.peak < 200, f"expected less than 200 MB, held {ended.peak:.0f} MB"
     assert len(heard) < 30, f"expected few requests, it heard {len(heard)}"
 
 
