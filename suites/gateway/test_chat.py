@@ -11,9 +11,9 @@ from fixtures.steps.gateway.chat import CAP, LONG_TEXT, Twins
 from fixtures.steps.gateway.conversations import CODE_WORD, Conversation
 from fixtures.steps.gateway.request_log import RequestLog
 from fixtures.steps.gateway.tools import WEATHER
+from suites.gateway import both_transports
 
 pytestmark = pytest.mark.audit
-both_transports = pytest.mark.parametrize("transport", ["plain", "streamed"])
 
 
 @requirement("WIRE-04")

@@ -12,9 +12,9 @@ from fixtures.model.exchange import dig, parse_json
 from fixtures.model.requirement import requirement
 from fixtures.steps.gateway.chat import Twins
 from fixtures.steps.gateway.tools import CITY_TOOL, CITY_WEATHERS, ParallelResults, ToolChoices
+from suites.gateway import both_transports
 
 pytestmark = pytest.mark.audit
-both_transports = pytest.mark.parametrize("transport", ["plain", "streamed"])
 
 
 def names_of(reply: ChatReply) -> list[Any]:
